@@ -1,0 +1,1 @@
+"""DO: the imperative shell. Plan, run, load, faults, ledger, reports. No verdict is decided here."""

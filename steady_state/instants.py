@@ -1,0 +1,31 @@
+"""Instants and spans: seconds on the run's one monotonic clock."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Instant = float
+"""Seconds of CLOCK_MONOTONIC. All processes of a run share it; the recording's first line ties it to wall time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A half-open stretch of time [start, end), in seconds of the monotonic clock."""
+
+    start: Instant
+    end: Instant
+
+    @property
+    def length_s(self) -> float:
+        return max(0.0, self.end - self.start)
+
+    def contains(self, instant: Instant) -> bool:
+        return self.start <= instant < self.end
+
+    def overlaps(self, other: Span) -> bool:
+        return self.start < other.end and other.start < self.end
+
+    def clipped(self, other: Span) -> Span:
+        """The part of this span that lies inside `other` (empty spans have length 0)."""
+        start = max(self.start, other.start)
+        return Span(start, max(start, min(self.end, other.end)))
