@@ -32,7 +32,7 @@ class RunLine(Line):
     seed: int
     wall: str = Field(description="UTC wall time at `t`, ISO 8601")
     versions: dict[str, str]
-    plan: dict[str, JsonValue] = Field(description="the validated plan, scaled, as the judge needs it (steady_state.judged_plan)")
+    plan: dict[str, JsonValue] = Field(description="the validated plan, scaled, as the judge needs it (JudgedPlan)")
 
 
 class LoadPlanLine(Line):
@@ -67,7 +67,7 @@ class TallyLine(Line):
     source: str
     second: int
     routes: dict[str, RouteTally]
-    lagged: int = Field(default=0, description="requests sent more than 50 ms after they were due because the generator lagged")
+    lagged: int = Field(default=0, description="requests sent, or answers read, more than 50 ms late because the generator lagged")
     lag_max_ms: float = 0.0
 
 
@@ -100,7 +100,7 @@ class PhaseLine(Line):
     """The run enters a phase; `timeline` is minute 0 of the hour, `end` its planned end."""
 
     kind: Literal["phase"] = "phase"
-    phase: Literal["preparing", "baseline_check", "timeline", "end", "draining", "judging", "aborting", "finished"]
+    phase: Literal["preparing", "baseline_check", "timeline", "end", "draining", "aborting"]
     detail: str = ""
 
 
@@ -194,6 +194,7 @@ class CallsLine(Line):
     kind: Literal["calls"] = "calls"
     pod: str
     calls: dict[str, int]
+    errors: dict[str, int] = Field(default_factory=dict, description="of these, the tries that failed (label outcome=error)")
     fallbacks: dict[str, int] = Field(default_factory=dict)
 
 

@@ -22,7 +22,7 @@ class Outcome(StrEnum):
     UNSENT = "unsent"  # the target holds every connection
     CLIENT_ERROR = "client_error"  # 4xx other than 429
     RATE_LIMITED = "rate_limited"  # 429
-    GENERATOR = "generator"  # not sent in time because our own generator lagged
+    GENERATOR = "generator"  # not sent, or its answer not read, in time because our own generator lagged
 
 
 SERVED = frozenset({Outcome.FRESH, Outcome.CACHED, Outcome.FALLBACK, Outcome.STALE})

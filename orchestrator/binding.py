@@ -1,0 +1,84 @@
+"""The plan held against a target description: every role, route and breaker must mean something there."""
+
+from __future__ import annotations
+
+from orchestrator.errors import PlanError
+from orchestrator.faults.kinds import KINDS
+from orchestrator.load.profile import LoadPlanError, plan_load
+from orchestrator.plan import Plan, PlannedFault
+from probes.target import ReplicaRole, TargetDescription, WorkloadRole
+from steady_state.judged_plan import BreakerRule, JudgedBreaker, JudgedFault, JudgedPlan
+
+
+def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
+    """What the judge needs to know of the plan on this target. Raises PlanError for anything that the target does not have."""
+    try:
+        plan_load(description, plan.load, rate_per_s=plan.rate_per_s, seed=0, start_s=0.0)
+    except LoadPlanError as error:
+        raise PlanError("extensions.orchestrator.load", str(error), "mend the load or the target description") from error
+    return JudgedPlan(
+        title=plan.title,
+        target=description.name,
+        length_s=plan.length_s,
+        scale_time=plan.scale_time,
+        scale_load=plan.scale_load,
+        faults=[_fault(plan, fault, description) for fault in plan.faults],
+        limits=plan.criteria.limits,
+        criteria_set=plan.criteria.name,
+        breakers=[JudgedBreaker(name=source.name, workload=source.workload) for source in description.breakers],
+        workloads=list(description.workloads),
+        routes=list(description.routes),
+        sync_route=description.delivery.route if description.delivery else None,
+    )
+
+
+def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> JudgedFault:
+    name, wanted = fault.settings.role, KINDS[fault.kind].role
+    role = description.roles.get(name)
+    if role is None:
+        known = ", ".join(sorted(description.roles))
+        raise PlanError(f"method.{fault.name}.arguments.role", f"target {description.name} has no role {name!r}", f"choose one of {known}")
+    if not isinstance(role, wanted):
+        fitting = ", ".join(sorted(one for one, other in description.roles.items() if isinstance(other, wanted))) or "none"
+        raise PlanError(
+            f"method.{fault.name}.arguments.role", f"{fault.kind} cannot act on role {name!r} (a {role.kind})", f"roles that fit: {fitting}"
+        )
+    criteria = plan.criteria.faults[fault.kind]
+    return JudgedFault(
+        name=fault.name,
+        kind=fault.kind,
+        role=name,
+        at_s=fault.at_s,
+        hold_s=fault.hold_s,
+        affected_routes=_routes(criteria.affected_routes, plan, description),
+        fallback_expected=criteria.fallback_expected,
+        breakers=[_rule(rule, plan, description) for rule in criteria.breakers],
+        own_workload=_own_workload(role),
+        not_applicable=plan.criteria.not_applicable.get(fault.kind, {}),
+    )
+
+
+def _routes(routes: list[str], plan: Plan, description: TargetDescription) -> list[str]:
+    unknown = sorted(set(routes) - set(description.routes))
+    if unknown:
+        raise PlanError(
+            f"criteria set {plan.criteria.name}",
+            f"target {description.name} has no route {unknown[0]!r}",
+            "mend the set or the description",
+        )
+    return routes
+
+
+def _rule(rule: BreakerRule, plan: Plan, description: TargetDescription) -> BreakerRule:
+    if rule.breaker not in {source.name for source in description.breakers}:
+        known = ", ".join(source.name for source in description.breakers) or "none"
+        raise PlanError(
+            f"criteria set {plan.criteria.name}", f"target {description.name} has no breaker {rule.breaker!r}", f"it has {known}"
+        )
+    return rule
+
+
+def _own_workload(role: object) -> str | None:
+    if isinstance(role, WorkloadRole):
+        return role.workload
+    return role.statefulset if isinstance(role, ReplicaRole) else None

@@ -1,0 +1,169 @@
+"""The life of one fault on the timeline: prepared, exposed, injected at its instant, proven, held, healed."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Literal, TypeVar
+
+from pydantic import JsonValue
+
+from orchestrator.errors import HealFailed, OrchestratorError, TargetError
+from orchestrator.faults.base import Fault, Receipt
+from orchestrator.ledger import Ledger
+from orchestrator.plan import PREPARE_LEAD_S, PlannedFault
+from probes.clock import Clock
+from steady_state.observations import FaultLine, Observation
+
+EXPOSURE_LEAD_S = 1.0
+"""The target's counters are read again this long before the injection: reading must not make it late."""
+CALL_S = 8.0
+"""No call of a fault to its target may take longer."""
+PROOF_WITHIN_S = 10.0
+"""Source: design 6, felt within 10 s."""
+PROOF_PERIOD_S = 0.1
+
+T = TypeVar("T")
+Step = Literal["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed", "failed", "heal_failed"]
+
+
+@dataclass(slots=True)
+class Course:
+    """What became of one fault, as plain JSON for the journal."""
+
+    scheduled_s: float
+    injected: bool = False
+    drift_s: float | None = None
+    felt: bool = False
+    healed: bool = False
+    trouble: str = ""
+
+
+@dataclass(slots=True)
+class FaultLife:
+    """Runs one fault. `start` is the instant of minute 0; `aborted` ends every wait."""
+
+    planned: PlannedFault
+    fault: Fault
+    ledger: Ledger
+    record: Callable[[Observation], None]
+    clock: Clock
+    aborted: asyncio.Event
+    start: float
+    rng: Random
+    tell: Callable[[str], None]
+    receipt: Receipt | None = None
+    course: Course = field(init=False)
+    _over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.course = Course(self.planned.at_s)
+
+    async def settled(self) -> None:
+        """Return when the life is over: healed, or known not to be."""
+        await self._over.wait()
+
+    async def run(self) -> Course:
+        """From preparation to the verified heal. Trouble is recorded and named in the course, never raised."""
+        instant = self.start + self.planned.at_s
+        try:
+            receipt = await self._prepare(instant)
+            if receipt is not None and await self._wait_until(instant):
+                await self._injected(receipt)
+        except OrchestratorError as error:
+            self._note("failed", {"reason": str(error)})
+            self.course.trouble = str(error)
+        finally:
+            await self._heal()
+            await self.fault.close()
+            self._over.set()
+        return self.course
+
+    async def _heal(self) -> None:
+        """Take the fault away if a receipt is open. Whatever happens, it is recorded."""
+        receipt = self.receipt
+        if receipt is None:
+            return
+        self._note("healing")
+        try:
+            async with asyncio.timeout(3 * CALL_S):
+                await self.fault.heal(receipt)
+        except (OrchestratorError, TimeoutError) as error:
+            remedy = error.remedy if isinstance(error, HealFailed) else "orchestrator heal"
+            self._note("heal_failed", {"reason": str(error) or "it took too long", "remedy": remedy})
+            self.course.trouble = str(error)
+            return
+        self._note("healed")
+        self.ledger.close(receipt)
+        self.receipt = None
+        self.course.healed = True
+
+    async def _prepare(self, instant: float) -> Receipt | None:
+        if not await self._wait_until(instant - PREPARE_LEAD_S):
+            return None
+        receipt = await self._bounded(self.fault.prepare(self.rng))
+        self._note("prepared", {"target": receipt.target})
+        if not await self._wait_until(instant - EXPOSURE_LEAD_S):
+            return None
+        exposure = await self._bounded(self.fault.exposure(receipt))
+        self._note("exposure", {"count": exposure.count, "source": exposure.source})
+        self.ledger.open(receipt)
+        self.receipt = receipt
+        return receipt
+
+    async def _injected(self, receipt: Receipt) -> None:
+        began = self.clock.now()
+        self.course.injected = True
+        self.course.drift_s = round(began - self.start - self.planned.at_s, 4)
+        self._note("injecting", t=began)
+        await self._bounded(self.fault.inject(receipt))
+        self._note("injected")
+        proving = asyncio.create_task(self._prove(receipt, began))
+        try:
+            await self._wait_until(began + self.planned.hold_s)
+            if not self.planned.hold_s:
+                await proving
+        finally:
+            proving.cancel()
+            await asyncio.gather(proving, return_exceptions=True)
+
+    async def _prove(self, receipt: Receipt, began: float) -> None:
+        """Look until the effect is felt or the time for it is over; record the best proof."""
+        last: dict[str, JsonValue] = {"grade": "acknowledged", "detail": "no look succeeded"}
+        while self.clock.now() < began + PROOF_WITHIN_S and not self.aborted.is_set():
+            try:
+                proof = await self._bounded(self.fault.prove(receipt))
+                last = {"grade": proof.grade, "detail": proof.detail}
+            except TargetError as error:
+                last = {"grade": "acknowledged", "detail": str(error)}
+            if last["grade"] == "felt":
+                self.course.felt = True
+                break
+            await self.clock.sleep_until(self.clock.now() + PROOF_PERIOD_S)
+        self._note("proof", last)
+
+    async def _bounded(self, work: Awaitable[T]) -> T:
+        """The work within CALL_S. Raises TargetError when it takes longer."""
+        try:
+            async with asyncio.timeout(CALL_S):
+                return await work
+        except TimeoutError as error:
+            raise TargetError(f"{self.planned.name}: the target did not answer within {CALL_S:g} s") from error
+
+    async def _wait_until(self, instant: float) -> bool:
+        """True when the instant came, False when the run was aborted first."""
+        sleeping = asyncio.ensure_future(self.clock.sleep_until(instant))
+        aborting = asyncio.ensure_future(self.aborted.wait())
+        try:
+            await asyncio.wait({sleeping, aborting}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            sleeping.cancel()
+            aborting.cancel()
+        return not self.aborted.is_set()
+
+    def _note(self, phase: Step, data: dict[str, JsonValue] | None = None, *, t: float | None = None) -> None:
+        instant = self.clock.now() if t is None else t
+        self.tell(f"{self.planned.name}: {phase.replace('_', ' ')}")
+        self.record(FaultLine(t=instant, fault=self.planned.name, phase=phase, data=data or {}))

@@ -1,0 +1,42 @@
+"""The table of kinds: one line a fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from orchestrator.faults import cache_flush, link_latency, partition, pod_kill, replica_failure
+from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
+from probes.clock import Clock
+from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One kind of fault: its settings, its class, and the kind of role it acts on."""
+
+    settings: type[Settings]
+    make: Callable[[Surroundings, Any], Fault]
+    role: type[WorkloadRole | LinkRole | ReplicaRole | RedisRole]
+
+
+KINDS: dict[str, Kind] = {
+    "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole),
+    "link_latency": Kind(link_latency.Settings, link_latency.LinkLatency, LinkRole),
+    "replica_failure": Kind(replica_failure.Settings, replica_failure.ReplicaFailure, ReplicaRole),
+    "cache_flush": Kind(cache_flush.Settings, cache_flush.CacheFlush, RedisRole),
+    "partition": Kind(partition.Settings, partition.Partition, LinkRole),
+}
+
+
+def make_fault(kind: str, settings: Settings, surroundings: Surroundings) -> Fault:
+    """The fault of a plan."""
+    return KINDS[kind].make(surroundings, settings)
+
+
+def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> Fault:
+    """The fault that a receipt belongs to, ready to heal."""
+    settings = KINDS[receipt.kind].settings.model_validate(receipt.settings)
+    around = Surroundings(receipt.fault, receipt.run_id, description, description.roles[settings.role], clock)
+    return make_fault(receipt.kind, settings, around)

@@ -1,0 +1,71 @@
+"""The gate for CI: `chaos run` with an exit code that tells four endings apart."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from orchestrator.errors import PlanError, RefusedError
+from orchestrator.progress import announce
+from orchestrator.session import Session
+from steady_state.verdict import EXIT_CODES, Verdict
+
+REFUSED, OUR_ERROR = 3, 4
+_LAST_LINE = re.compile(r"verdict=(\w+) exit=\d+ run=(.*)")
+
+
+def run(experiment: Path) -> int:
+    """Run the experiment and return 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 refused before start, 4 our own error."""
+    _check(experiment)
+    verdict, where = _chaos_run(experiment)
+    code = _code(verdict)
+    announce(f"verdict={verdict} exit={code} run={where}", to_stdout=True)
+    return code
+
+
+def _check(experiment: Path) -> None:
+    """Refuse a wrong file before Chaos Toolkit starts. Raises PlanError or RefusedError."""
+    try:
+        content: Any = json.loads(experiment.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RefusedError(f"{experiment}: {getattr(error, 'strerror', None) or error}") from error
+    except ValueError as error:
+        raise RefusedError(f"{experiment} is not JSON: {error}") from error
+    if not isinstance(content, dict):
+        raise PlanError(str(experiment), "it is not a JSON object", "see experiments/full.json for the form")
+    Session(content, os.environ)
+
+
+def _chaos_run(experiment: Path) -> tuple[str, str]:
+    """Run `chaos run`, pass its output on, and hold back its last line for our own."""
+    # A terminal's Ctrl-C reaches both; the child ends the run, we wait for it.
+    previous = signal.signal(signal.SIGINT, lambda _number, _frame: None)
+    command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(experiment)]
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    forwarded = signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))
+    found = ("ERROR", "none")
+    try:
+        assert child.stdout is not None
+        for line in child.stdout:
+            match = _LAST_LINE.fullmatch(line.strip())
+            if match:
+                found = (match[1], match[2])
+            else:
+                announce(line.rstrip("\n"), to_stdout=True)
+        child.wait()
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        signal.signal(signal.SIGTERM, forwarded)
+    return found
+
+
+def _code(verdict: str) -> int:
+    if verdict == "REFUSED":
+        return REFUSED
+    return EXIT_CODES[Verdict(verdict)] if verdict in list(Verdict) else OUR_ERROR

@@ -1,0 +1,56 @@
+"""The ledger: receipts of injections that are not healed yet, on disk before the first write to a target."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+from orchestrator.errors import HarnessError
+from orchestrator.faults.base import Receipt
+
+
+class Ledger:
+    """An append-only file of openings and closings, synced to disk at each line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def open(self, receipt: Receipt) -> None:
+        """Write the receipt down. Raises HarnessError: without a receipt on disk nothing may be injected."""
+        self._append({"event": "opened", "receipt": receipt.model_dump(mode="json")})
+
+    def close(self, receipt: Receipt) -> None:
+        """The injection is healed, and that was read back."""
+        self._append({"event": "healed", "fault": receipt.fault})
+
+    def open_receipts(self) -> list[Receipt]:
+        """Receipts not yet healed, the newest first. A last line that a crash cut off counts as not written."""
+        found: dict[str, Receipt] = {}
+        for entry in self._entries():
+            if entry["event"] == "opened":
+                receipt = Receipt.model_validate(entry["receipt"])
+                found[receipt.fault] = receipt
+            else:
+                found.pop(entry["fault"], None)
+        return list(reversed(found.values()))
+
+    def _entries(self) -> list[dict[str, str]]:
+        if not self.path.exists():
+            return []
+        entries = []
+        for line in self.path.read_text(encoding="utf-8").splitlines():
+            try:
+                entries.append(json.loads(line))
+            except ValueError:
+                continue
+        return entries
+
+    def _append(self, entry: dict[str, object]) -> None:
+        try:
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise HarnessError(f"the ledger {self.path} cannot be written: {error}") from error

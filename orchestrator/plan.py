@@ -1,0 +1,272 @@
+"""The plan: an experiment's content, validated whole and immutable. Every mistake is a PlanError before anything is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pydantic import ValidationError
+
+from orchestrator.criteria_set import CriteriaSet, load_criteria_set
+from orchestrator.durations import in_words, seconds
+from orchestrator.errors import PlanError
+from orchestrator.faults.base import Settings
+from orchestrator.faults.kinds import KINDS
+from orchestrator.load.profile import Profile
+
+MODULE = "orchestrator.activities"
+TIMELINE = "orchestrator.timeline"
+EXTENSION = "orchestrator"
+END = "end_of_timeline"
+PREPARE_LEAD_S = 12.0
+"""`prepare` runs this long before the injection. Source: design 6."""
+SETTLE_ROOM_S = 28.0
+"""A slot must hold its fault and this much more: 15 s for breakers to close, 10 s settled, air. Source: design 2."""
+LEAST_HOLD_S = 10.0
+"""A scaled hold is never shorter. Source: design 2."""
+AS_WRITTEN_S = 600.0
+"""Experiments up to this long run as written, whatever the time scale. Source: design 2."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedFault:
+    """One fault of the plan; `at_s` counts from minute 0."""
+
+    name: str
+    kind: str
+    at_s: float
+    settings: Settings
+
+    @property
+    def hold_s(self) -> float:
+        return self.settings.hold_s
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A validated experiment. `foreign` are timed activities of other Chaos Toolkit extensions: they run, but prove nothing."""
+
+    title: str
+    length_s: float
+    faults: tuple[PlannedFault, ...]
+    foreign: Mapping[str, float]
+    load: Profile
+    criteria: CriteriaSet
+    scale_time: float = 1.0
+    scale_load: float = 1.0
+
+    @property
+    def rate_per_s(self) -> float:
+        return self.load.rate_per_s / self.scale_load
+
+    def fault(self, name: str) -> PlannedFault:
+        return next(fault for fault in self.faults if fault.name == name)
+
+
+def read_plan(experiment: Mapping[str, Any]) -> Plan:
+    """The plan of a Chaos Toolkit experiment, at full scale. Raises PlanError."""
+    settings = _extension(experiment)
+    length_s = _duration(settings, "length", "extensions.orchestrator.length")
+    _require_control(experiment)
+    _require_probes(experiment)
+    method = experiment.get("method") or []
+    faults = tuple(_fault(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_fault(activity))
+    foreign = {activity["name"]: _at(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_foreign(activity)}
+    _require_end(method, length_s)
+    _check_timeline(faults, foreign, length_s)
+    _no_untimed(method)
+    criteria = load_criteria_set(str(settings.get("criteria", "")))
+    for fault in faults:
+        if fault.kind not in criteria.faults:
+            raise PlanError(
+                "extensions.orchestrator.criteria", f"set {criteria.name} says nothing about {fault.kind}", "add it or choose another set"
+            )
+    return Plan(
+        str(experiment.get("title", "")), length_s, tuple(sorted(faults, key=lambda one: one.at_s)), foreign, _load(settings), criteria
+    )
+
+
+def scaled(plan: Plan, *, time_scale: float, load_scale: float) -> Plan:
+    """The plan with offsets and holds divided by the time scale, and the rate by the load scale. Raises PlanError."""
+    for name, value in (("CHAOS_TIME_SCALE", time_scale), ("CHAOS_LOAD_SCALE", load_scale)):
+        if not 1 <= value <= 10_000:
+            raise PlanError(name, f"{value:g} is not a scale", "give a number from 1 (as written) upwards")
+    plan = replace(plan, scale_load=load_scale)
+    if plan.length_s <= AS_WRITTEN_S or time_scale == 1:
+        _require_room(plan)
+        return plan
+    shorter = replace(
+        plan,
+        length_s=plan.length_s / time_scale,
+        faults=tuple(_scaled_fault(fault, time_scale) for fault in plan.faults),
+        foreign={name: at_s / time_scale for name, at_s in plan.foreign.items()},
+        scale_time=time_scale,
+    )
+    _require_room(shorter)
+    return shorter
+
+
+def _scaled_fault(fault: PlannedFault, time_scale: float) -> PlannedFault:
+    hold_s = max(LEAST_HOLD_S, fault.hold_s / time_scale) if fault.hold_s else 0.0
+    return replace(fault, at_s=fault.at_s / time_scale, settings=fault.settings.model_copy(update={"hold_s": hold_s}))
+
+
+def _require_room(plan: Plan) -> None:
+    """Each fault needs its hold and room to settle before the next one, and `prepare` before the first."""
+    ends = [fault.at_s for fault in plan.faults[1:]] + [plan.length_s]
+    for fault, end in zip(plan.faults, ends, strict=True):
+        needed = fault.hold_s + SETTLE_ROOM_S
+        if end - fault.at_s < needed - 1e-9:
+            raise PlanError(
+                f"method.{fault.name}",
+                f"{end - fault.at_s:.1f} s until the next fault or the end are shorter than "
+                f"its hold of {fault.hold_s:g} s and {SETTLE_ROOM_S:g} s to settle",
+                "lower the time scale (CHAOS_TIME_SCALE) or move the faults apart" if plan.scale_time > 1 else "move the faults apart",
+            )
+    if plan.faults and plan.faults[0].at_s < PREPARE_LEAD_S:
+        raise PlanError(
+            f"method.{plan.faults[0].name}.at",
+            f"{plan.faults[0].at_s:.1f} s after the start is too early: a fault is prepared {PREPARE_LEAD_S:g} s before",
+            "move it or lower the time scale",
+        )
+
+
+def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
+    found = [one for one in experiment.get("extensions") or [] if isinstance(one, Mapping) and one.get("name") == EXTENSION]
+    if len(found) != 1:
+        raise PlanError(
+            "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
+        )
+    known = {"name", "length", "load", "criteria"}
+    unknown = sorted(set(found[0]) - known)
+    if unknown:
+        raise PlanError(f"extensions.orchestrator.{unknown[0]}", "this key is not known", f"use {', '.join(sorted(known))}")
+    return found[0]
+
+
+def _require_control(experiment: Mapping[str, Any]) -> None:
+    controls = experiment.get("controls") or []
+    modules = [control.get("provider", {}).get("module") for control in controls]
+    if modules != [TIMELINE]:
+        raise PlanError(
+            "controls", f"they name the modules {modules}", f"give exactly one control, with the module {TIMELINE}: it owns the clock"
+        )
+
+
+def _require_probes(experiment: Mapping[str, Any]) -> None:
+    probes = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
+    functions = [_function(probe) for probe in probes if _is_ours(probe)]
+    for needed in ("ready", "verdict"):
+        if needed not in functions:
+            raise PlanError("steady-state-hypothesis.probes", f"the probe {needed!r} is missing", f"add {MODULE}.{needed} with tolerance 0")
+    for probe in probes:
+        if _is_ours(probe) and probe.get("tolerance") != 0:
+            raise PlanError(f"steady-state-hypothesis.{probe.get('name')}.tolerance", f"it is {probe.get('tolerance')!r}", "make it 0")
+
+
+def _is_ours(activity: Mapping[str, Any]) -> bool:
+    return bool(activity.get("provider", {}).get("module") == MODULE)
+
+
+def _function(activity: Mapping[str, Any]) -> str:
+    return str(activity.get("provider", {}).get("func", ""))
+
+
+def _is_fault(activity: Mapping[str, Any]) -> bool:
+    return _is_ours(activity) and _function(activity) != END
+
+
+def _is_foreign(activity: Mapping[str, Any]) -> bool:
+    return not _is_ours(activity) and "at" in activity
+
+
+def _fault(activity: Mapping[str, Any], key: str) -> PlannedFault:
+    name, kind = str(activity.get("name", "")), _function(activity)
+    key = f"{key} ({name})"
+    if kind not in KINDS:
+        raise PlanError(f"{key}.provider.func", f"no fault is called {kind!r}", f"choose one of {', '.join(KINDS)}")
+    if activity.get("type") != "action" or activity.get("background") is not True:
+        raise PlanError(key, 'a fault must be an action with "background": true', "mend type and background")
+    arguments = dict(activity["provider"].get("arguments") or {})
+    if "hold" in arguments:
+        arguments["hold_s"] = _duration(arguments, "hold", f"{key}.hold")
+        del arguments["hold"]
+    return PlannedFault(name, kind, _at(activity, key), _settings(kind, arguments, key))
+
+
+def _settings(kind: str, arguments: Mapping[str, Any], key: str) -> Settings:
+    try:
+        return KINDS[kind].settings.model_validate(arguments)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(map(str, first["loc"])).replace("hold_s", "hold")
+        known = ", ".join(field.replace("hold_s", "hold") for field in KINDS[kind].settings.model_fields)
+        problem = {"missing": "it is missing", "extra_forbidden": "this argument is not known"}.get(first["type"], first["msg"])
+        raise PlanError(f"{key}.arguments.{name}", problem, f"{kind} takes {known}") from error
+
+
+def _at(activity: Mapping[str, Any], key: str) -> float:
+    if "at" not in activity:
+        raise PlanError(f"{key}.at", "a fault needs its instant", 'give it an "at", e.g. "10m"')
+    return _duration(activity, "at", f"{key}.at")
+
+
+def _duration(mapping: Mapping[str, Any], name: str, key: str) -> float:
+    if name not in mapping:
+        raise PlanError(key, "it is missing", "give a duration, e.g. '10m'")
+    try:
+        return seconds(mapping[name])
+    except ValueError as error:
+        problem, _, fix = str(error).partition("; ")
+        raise PlanError(key, problem, fix) from error
+
+
+def _load(settings: Mapping[str, Any]) -> Profile:
+    try:
+        return Profile.model_validate(settings.get("load", {}))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(["extensions.orchestrator.load", *map(str, first["loc"])])
+        raise PlanError(key, str(first["msg"]), "see spec 3.1 and 3.5 for the load") from error
+
+
+def _require_end(method: list[Mapping[str, Any]], length_s: float) -> None:
+    ends = [(index, activity) for index, activity in enumerate(method) if _is_ours(activity) and _function(activity) == END]
+    if len(ends) != 1 or ends[0][0] != len(method) - 1 or ends[0][1].get("background"):
+        raise PlanError("method", f"its last entry must be the foreground probe {MODULE}.{END}", "put it there, once")
+    at_s = _at(ends[0][1], f"method[{ends[0][0]}]")
+    if at_s != length_s:
+        raise PlanError("method.end-of-timeline.at", f"it is {in_words(at_s)}, the length is {in_words(length_s)}", "make them equal")
+
+
+def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, float], length_s: float) -> None:
+    if not faults:
+        raise PlanError("method", "it has no fault", f"add one of {', '.join(KINDS)}")
+    names = [fault.name for fault in faults] + list(foreign)
+    doubled = sorted({name for name in names if names.count(name) > 1})
+    if doubled:
+        raise PlanError("method", f"two activities are called {doubled[0]!r}", "give each its own name")
+    for fault in faults:
+        if not fault.name:
+            raise PlanError("method", f"a {fault.kind} has no name", "give it one")
+        if fault.at_s + fault.hold_s > length_s:
+            raise PlanError(
+                f"method.{fault.name}.at", f"it ends after the timeline of {in_words(length_s)}", "move it forward or shorten its hold"
+            )
+    for name, at_s in foreign.items():
+        if at_s > length_s:
+            raise PlanError(f"method.{name}.at", f"it lies after the end of the timeline of {in_words(length_s)}", "move it forward")
+    instants = sorted(fault.at_s for fault in faults)
+    if len(set(instants)) != len(instants):
+        raise PlanError("method", "two faults have the same instant", "move them apart: their effects could not be told from each other")
+
+
+def _no_untimed(method: list[Mapping[str, Any]]) -> None:
+    for index, activity in enumerate(method):
+        if "at" not in activity:
+            raise PlanError(f"method[{index}] ({activity.get('name')})", 'it has no "at"', "give every entry of the method its instant")
+        if _is_foreign(activity) and activity.get("background") is not True:
+            raise PlanError(
+                f"method[{index}] ({activity.get('name')})", "a timed activity must not hold up the others", 'add "background": true'
+            )

@@ -1,0 +1,1 @@
+"""Reports: pure renderings of `report.json` and the recording. Nothing here judges."""

@@ -1,0 +1,217 @@
+"""One run: plan, clock, recorder, ledger, load, samplers and the abort latch, in one loop thread."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+import platform
+import sys
+from dataclasses import asdict, dataclass
+from random import Random
+from typing import Literal
+
+from pydantic import JsonValue
+
+from orchestrator.abort import AbortLatch
+from orchestrator.errors import OrchestratorError, RefusedError
+from orchestrator.fault_life import FaultLife
+from orchestrator.faults.base import Surroundings
+from orchestrator.faults.kinds import make_fault
+from orchestrator.ledger import Ledger
+from orchestrator.load.worker import Live
+from orchestrator.plan import Plan
+from orchestrator.recorder import Recorder
+from orchestrator.run_directory import RunDirectory
+from orchestrator.traffic import Issue, Traffic
+from orchestrator.watching import Scene, Watching
+from probes.clock import Clock
+from probes.target import TargetDescription
+from steady_state.history import History
+from steady_state.instants import Span
+from steady_state.judged_plan import JudgedPlan
+from steady_state.observations import EndLine, NoteLine, PhaseLine, RunLine
+from steady_state.recording import recording_of
+from steady_state.steadiness import unsteady
+
+STEADY_S = 10.0
+"""The platform must be steady for this long before the method: as long as a settled stretch."""
+STEADY_WITHIN_S = 90.0
+"""Then the run is refused, with the reasons of the last look."""
+LOOK_PERIOD_S = 0.5
+RESULTS_LAG_S = 1.5
+"""A second's row of the load is there this long after its end, when the platform answers as it should."""
+
+Phase = Literal["preparing", "baseline_check", "timeline", "end", "draining", "aborting"]
+Ended = Literal["completed", "aborted", "refused", "error"]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run is made of."""
+
+    plan: Plan
+    judged: JudgedPlan
+    description: TargetDescription
+    directory: RunDirectory
+    seed: int
+
+
+class Run:
+    """Everything that happens between the first request and the last line of the recording. Lives in one loop."""
+
+    def __init__(self, setting: Setting, clock: Clock, latch: AbortLatch) -> None:
+        self._setting = setting
+        self._clock = clock
+        self._latch = latch
+        self._rng = Random(setting.seed)
+        self._recorder = Recorder(setting.directory.recording)
+        self._ledger = Ledger(setting.directory.ledger)
+        self._traffic = Traffic(Issue(setting.plan, setting.description, setting.seed, clock, self._recorder.record))
+        self._watching: Watching | None = None
+        self._aborted = latch.as_event(asyncio.get_running_loop())
+        self._lives: dict[str, FaultLife] = {}
+        self._guard: asyncio.Task[None] | None = None
+        self.start: float | None = None
+        self.last_event = "preparing"
+
+    @property
+    def live(self) -> Live:
+        """The newest full second of the load, for the progress display."""
+        return self._traffic.live
+
+    def now(self) -> float:
+        return self._clock.now()
+
+    async def prepare(self) -> None:
+        """Log users in, start load and samplers. Raises RefusedError."""
+        self._recorder.record(self._first_line())
+        self._phase("preparing")
+        devices = await self._traffic.log_in()
+        scene = Scene(self._setting.description, self._clock, self._setting.directory.run_id, devices)
+        self._watching = Watching(scene)
+        self._watching.start(self._recorder.record)
+        await self._traffic.start()
+        self._guard = asyncio.create_task(self._guarded())
+
+    async def wait_until_steady(self) -> None:
+        """Return when the platform was steady for STEADY_S. Raises RefusedError with the reasons when that takes too long."""
+        self._phase("baseline_check")
+        deadline = self._clock.now() + STEADY_WITHIN_S
+        reasons = ["nothing was seen yet"]
+        while not self._aborted.is_set():
+            await self._clock.sleep_until(self._clock.now() + LOOK_PERIOD_S)
+            reasons = self._unsteady()
+            if not reasons:
+                self.last_event = "the platform is steady"
+                return
+            self.last_event = f"waiting for a steady platform: {reasons[0]}"
+            if self._clock.now() > deadline:
+                raise RefusedError(f"the platform is not steady, nothing was injected: {'; '.join(reasons[:4])}")
+
+    async def begin(self) -> float:
+        """Minute 0 of the hour. Returns its instant."""
+        self.start = self._clock.now()
+        self._phase("timeline", t=self.start)
+        self._recorder.forget()
+        return self.start
+
+    async def perform(self, name: str) -> dict[str, JsonValue]:
+        """The whole life of one fault. Returns plain JSON for the journal."""
+        assert self.start is not None
+        planned = self._setting.plan.fault(name)
+        role = self._setting.description.roles[planned.settings.role]
+        around = Surroundings(name, self._setting.directory.run_id, self._setting.description, role, self._clock)
+        life = FaultLife(
+            planned=planned,
+            fault=make_fault(planned.kind, planned.settings, around),
+            ledger=self._ledger,
+            record=self._recorder.record,
+            clock=self._clock,
+            aborted=self._aborted,
+            start=self.start,
+            # A generator of its own for each fault, so that one fault's draws do not depend on another's.
+            rng=Random(f"{self._setting.seed}/{name}"),
+            tell=self._tell,
+        )
+        self._lives[name] = life
+        course = await life.run()
+        return dict(asdict(course))
+
+    async def finish(self, ended: Ended, reason: str = "") -> None:
+        """Heal what is left, stop load and samplers, close the recording. Safe to call once in any phase."""
+        if self._guard is not None:
+            self._guard.cancel()
+        with contextlib.suppress(OrchestratorError):
+            self._phase("end" if ended == "completed" else "aborting", detail=reason)
+        await asyncio.gather(*(life.settled() for life in self._lives.values()))
+        if ended == "completed":
+            await self._drain()
+        else:
+            await self._traffic.kill()
+            await self._stop_watching(drain_s=1.0)
+        self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
+        self._recorder.close()
+
+    async def _drain(self) -> None:
+        """The last answers of the load, and the last messages of the test devices."""
+        self._phase("draining")
+        trouble, _ = await asyncio.gather(self._traffic.stop(self._clock.now()), self._stop_watching(drain_s=35.0))
+        if trouble:
+            self._recorder.record(NoteLine(t=self._clock.now(), text=f"the load did not end as it should: {trouble}"))
+
+    async def _stop_watching(self, *, drain_s: float) -> None:
+        if self._watching is not None:
+            await self._watching.stop(drain_s=drain_s)
+
+    async def _guarded(self) -> None:
+        """Abort when the load or a sampler dies: what cannot be seen cannot be judged."""
+        while True:
+            await self._clock.sleep_until(self._clock.now() + LOOK_PERIOD_S)
+            lost = self._traffic.lost or (self._watching.lost if self._watching else "")
+            if lost:
+                self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
+                self._latch.set(lost)
+                return
+
+    def _unsteady(self) -> list[str]:
+        """Reasons against starting, from the newest STEADY_S of the recording."""
+        recording = recording_of(self._recorder.kept())
+        tallies = recording.tallies.get("load", {})
+        plan = recording.load_plans.get("load")
+        if plan is None or not tallies:
+            return ["the load has not begun"]
+        end = plan.start_s + max(tallies) + 1
+        span = Span(max(end - STEADY_S, plan.start_s), end)
+        if end - plan.start_s < STEADY_S:
+            return [f"seen for {end - plan.start_s:.0f} of {STEADY_S:g} s"]
+        if self._clock.now() - end > RESULTS_LAG_S + 1:
+            return [f"requests of the last {self._clock.now() - end:.1f} s have no outcome yet"]
+        return unsteady(History(recording), span)
+
+    def _first_line(self) -> RunLine:
+        return RunLine(
+            t=self._clock.now(),
+            run_id=self._setting.directory.run_id,
+            seed=self._setting.seed,
+            wall=self._clock.wall().isoformat(timespec="milliseconds"),
+            versions=versions(),
+            plan=self._setting.judged.model_dump(mode="json"),
+        )
+
+    def _phase(self, phase: Phase, *, t: float | None = None, detail: str = "") -> None:
+        self.last_event = f"{phase.replace('_', ' ')}{': ' + detail if detail else ''}"
+        self._recorder.record(PhaseLine(t=self._clock.now() if t is None else t, phase=phase, detail=detail))
+
+    def _tell(self, event: str) -> None:
+        self.last_event = event
+
+
+def versions() -> dict[str, str]:
+    """Versions of what shapes a run."""
+    named = ("chaos-orchestrator", "chaostoolkit", "chaostoolkit-lib", "kubernetes", "httptools", "uvloop", "pydantic")
+    found: dict[str, str] = {"python": sys.version.split()[0], "platform": platform.platform()}
+    for name in named:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

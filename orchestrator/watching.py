@@ -1,0 +1,100 @@
+"""All samplers of a run: built from the target description, run side by side, stopped together."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from orchestrator.load.order import KnownUser
+from probes.breakers import BreakersProbe
+from probes.cache import CacheProbe
+from probes.calls import CallsProbe
+from probes.clients.http import HttpClient
+from probes.clients.kube import KubeReader
+from probes.clients.postgres import PostgresReader
+from probes.clients.redis_reader import RedisReader
+from probes.clock import Clock
+from probes.delivery import DeliveryProbe, DeliverySettings, device_b
+from probes.pods import PodsProbe
+from probes.replication import ReplicationProbe
+from probes.sampler import Probe
+from probes.target import RedisRole, ReplicaRole, TargetDescription
+from steady_state.observations import Observation
+
+STOP_WITHIN_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """What the samplers look at and with what: the platform, the clock, and the users of the test devices."""
+
+    description: TargetDescription
+    clock: Clock
+    run_id: str
+    devices: Sequence[KnownUser]
+
+
+class Watching:
+    """The samplers of one run. `lost` is the first that died, with its error."""
+
+    def __init__(self, scene: Scene) -> None:
+        self._stop = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._kube = KubeReader(scene.description.kubernetes, scene.clock)
+        self._probes = _inside(scene, self._kube) + _stores(scene) + _devices(scene)
+
+    def start(self, record: Callable[[Observation], None]) -> None:
+        self._tasks = [asyncio.create_task(probe.run(record, self._stop), name=probe.name) for probe in self._probes]
+
+    @property
+    def lost(self) -> str:
+        """The first sampler that ended although it should not, in words; empty while all work."""
+        for task in self._tasks:
+            if task.done() and not self._stop.is_set():
+                error = None if task.cancelled() else task.exception()
+                return f"sampler {task.get_name()} died: {type(error).__name__}: {error}" if error else f"sampler {task.get_name()} ended"
+        return ""
+
+    async def stop(self, *, drain_s: float = STOP_WITHIN_S) -> None:
+        """End all samplers; those that do not end in time are cancelled."""
+        self._stop.set()
+        if self._tasks:
+            _done, late = await asyncio.wait(self._tasks, timeout=drain_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._kube.close()
+
+
+def _inside(scene: Scene, kube: KubeReader) -> list[Probe]:
+    """What is read through the API server: pods, breakers, counters."""
+    pods = PodsProbe(clock=scene.clock, description=scene.description, kube=kube)
+    return [
+        pods,
+        BreakersProbe(clock=scene.clock, description=scene.description, kube=kube, view=pods.view),
+        CallsProbe(clock=scene.clock, description=scene.description, kube=kube, view=pods.view),
+    ]
+
+
+def _stores(scene: Scene) -> list[Probe]:
+    """The cache and the replication of the roles that have one."""
+    probes: list[Probe] = []
+    for name, role in scene.description.roles.items():
+        if isinstance(role, RedisRole):
+            probes.append(CacheProbe(clock=scene.clock, reader=RedisReader(role.url)))
+        elif isinstance(role, ReplicaRole):
+            probes.append(ReplicationProbe(clock=scene.clock, primary=PostgresReader(role.primary_dsn, what=f"primary of {name}")))
+    return probes
+
+
+def _devices(scene: Scene) -> list[Probe]:
+    """Two test devices per user, where the platform has a sync service."""
+    if scene.description.delivery is None or not scene.devices:
+        return []
+    tokens = {user.user_id: user.token for user in scene.devices}
+    users = list(tokens)
+    settings = DeliverySettings(run_id=scene.run_id, users=users, token=tokens.__getitem__)
+    gateway = HttpClient(scene.description.gateway_url)
+    ears = device_b(scene.description, users, scene.run_id)
+    return [DeliveryProbe(clock=scene.clock, description=scene.description, settings=settings, gateway=gateway, device_b=ears)]

@@ -1,0 +1,148 @@
+"""The Kubernetes API, read-only: lists, gets, pod proxy and watches, as JSON that is parsed here.
+
+The official library loads credentials and builds the connection pool; its generated methods are not used, because their
+models and call signatures differ between its releases. Blocking calls run in threads of this client only.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import urllib3
+from kubernetes import client as kubernetes_client
+from kubernetes import config as kubernetes_config
+
+from probes.clients.kube_watch import Stream, Watch
+from probes.clients.pods import Json, Pod, Workload, pod_of, workload_of
+from probes.clients.unreachable import Unreachable, words
+from probes.clock import Clock
+from probes.target import Kubernetes
+
+T = TypeVar("T")
+TIMEOUT_S = 1.0
+THREADS = 32
+WATCH_S = 300
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An HTTP answer of a pod (or, when the pod could not be reached, of the API server)."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PodList:
+    """All pods of the namespace at the store's `version`."""
+
+    version: int
+    pods: tuple[Pod, ...]
+
+
+class KubeReader:
+    """Reads one namespace. Every call raises Unreachable within its time-out; `close()` when done."""
+
+    def __init__(self, target: Kubernetes, clock: Clock, *, threads: int = THREADS) -> None:
+        """Raises Unreachable when the kubeconfig or the context cannot be used."""
+        self._namespace = target.namespace
+        self._clock = clock
+        self._api = api_client(target, connections=threads)
+        self._host = str(self._api.configuration.host).rstrip("/")
+        self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="kube-reader")
+
+    def close(self) -> None:
+        """Lets go of threads and connections; calls under way end at their time-outs."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._api.rest_client.pool_manager.clear()
+
+    async def pods(self, *, label_selector: str = "") -> PodList:
+        document = await self.get(f"/api/v1/namespaces/{self._namespace}/pods", {"labelSelector": label_selector} if label_selector else {})
+        pods = tuple(pod_of(entry) for entry in document.get("items") or ())
+        return PodList(version=int(document["metadata"]["resourceVersion"]), pods=pods)
+
+    async def workload(self, resource: str, name: str) -> Workload:
+        """`resource` is deployments or statefulsets."""
+        return workload_of(await self.get(f"/apis/apps/v1/namespaces/{self._namespace}/{resource}/{name}"))
+
+    async def get(self, path: str, query: Mapping[str, str] | None = None, *, timeout_s: float = TIMEOUT_S) -> Json:
+        """A document of the API server. A status other than 200 is Unreachable with that status."""
+        answer = await self._fetch(path, query or {}, timeout_s)
+        document = _document(path, answer.body)
+        if answer.status != 200:
+            raise Unreachable(path, f"{answer.status} {document.get('message', '')}".rstrip(), status=answer.status)
+        return document
+
+    async def pod_get(self, pod: str, port: int, path: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
+        """GET `path` of one pod through the API server, whatever status it has."""
+        proxied = f"/api/v1/namespaces/{self._namespace}/pods/{pod}:{port}/proxy/{path.lstrip('/')}"
+        return await self._fetch(proxied, {}, timeout_s)
+
+    def watch_pods(self, version: int) -> Watch:
+        """Changes of the namespace's pods after `version`. Use as an async context manager, then iterate."""
+        query = {"watch": "true", "resourceVersion": str(version), "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_S)}
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        return Watch(what=path, opener=lambda: self._open(path, query), clock=self._clock)
+
+    async def _fetch(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answer:
+        return await self._in_thread(path, lambda: self._blocking_get(path, query, timeout_s), timeout_s)
+
+    async def _in_thread(self, what: str, call: Callable[[], T], timeout_s: float) -> T:
+        try:
+            # The outer limit catches a body that trickles: urllib3's time-out is one for each read.
+            async with asyncio.timeout(timeout_s * 1.5):
+                return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        except TimeoutError as error:
+            raise Unreachable(what, f"no complete answer within {timeout_s * 1.5:g} s") from error
+
+    def _blocking_get(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answer:
+        try:
+            response = self._request(path, query, urllib3.Timeout(total=timeout_s))
+        except urllib3.exceptions.HTTPError as error:
+            raise Unreachable(path, words(error)) from error
+        return Answer(status=response.status, body=response.data)
+
+    def _open(self, path: str, query: Mapping[str, str]) -> Stream:
+        # A watch may be silent for long; the one who lists beside it finds out when it is dead.
+        timeout = urllib3.Timeout(connect=TIMEOUT_S, read=WATCH_S + 30)
+        return self._request(path, query, timeout, preload_content=False)
+
+    def _request(self, path: str, query: Mapping[str, str], timeout: urllib3.Timeout, **more: Any) -> urllib3.BaseHTTPResponse:
+        pool: urllib3.PoolManager = self._api.rest_client.pool_manager
+        return pool.request(
+            "GET", self._host + path, fields=dict(query), headers=self._headers(), timeout=timeout, retries=False, redirect=False, **more
+        )
+
+    def _headers(self) -> dict[str, str]:
+        # Asked for each call: the library renews tokens that expire.
+        settings = self._api.configuration.auth_settings().values()
+        return {"accept": "application/json"} | {entry["key"]: entry["value"] for entry in settings if entry["in"] == "header"}
+
+
+def api_client(target: Kubernetes, *, connections: int) -> Any:
+    settings = kubernetes_client.Configuration()
+    settings.connection_pool_maxsize = connections
+    # Proxies of the environment are for far clusters, never for this machine.
+    settings.no_proxy = ",".join(filter(None, [settings.no_proxy, "localhost,127.0.0.0/8"]))
+    try:
+        kubernetes_config.load_kube_config(
+            config_file=str(target.kubeconfig), context=target.context, client_configuration=settings, persist_config=False
+        )
+    except (kubernetes_config.ConfigException, OSError) as error:
+        raise Unreachable(f"context {target.context} in {target.kubeconfig}", words(error)) from error
+    return kubernetes_client.ApiClient(configuration=settings)
+
+
+def _document(what: str, body: bytes) -> dict[str, Any]:
+    try:
+        document = json.loads(body)
+    except ValueError as error:
+        raise Unreachable(what, f"the answer is not JSON: {body[:100]!r}") from error
+    if not isinstance(document, dict):
+        raise Unreachable(what, f"the answer is not a JSON object: {body[:100]!r}")
+    return document

@@ -1,0 +1,71 @@
+"""A PostgreSQL server, read-only: its statistics views."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+import asyncpg
+
+from probes.clients.unreachable import Unreachable, words
+
+TIMEOUT_S = 1.0
+_STANDBYS = """
+select application_name, state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn)::bigint as lag_bytes
+from pg_stat_replication where state <> 'backup' order by application_name
+"""
+_TRANSACTIONS = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+_TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
+
+
+@dataclass(frozen=True, slots=True)
+class Standby:
+    """One standby as the primary sees it. The lag is in bytes of WAL not yet replayed (0 where it is not known yet)."""
+
+    name: str
+    state: str
+    lag_bytes: int
+
+
+class PostgresReader:
+    """One connection that is made again after each trouble. Every call raises Unreachable within its time-out."""
+
+    def __init__(self, dsn: str, *, what: str, timeout_s: float = TIMEOUT_S) -> None:
+        """`what` names the server in errors (a DSN may hold a password)."""
+        self._dsn = dsn
+        self._what = what
+        self._timeout_s = timeout_s
+        self._connection: asyncpg.Connection | None = None
+
+    def close(self) -> None:
+        """Drop the connection at once: a polite close hangs on a frozen server."""
+        if self._connection is not None:
+            self._connection.terminate()
+            self._connection = None
+
+    async def standbys(self) -> list[Standby]:
+        """Rows of pg_stat_replication; the server must be a primary."""
+        rows = await self._fetch(_STANDBYS)
+        return [Standby(row["application_name"], row["state"] or "", max(0, row["lag_bytes"] or 0)) for row in rows]
+
+    async def transactions(self) -> int:
+        """Transactions of this database on this one server, also a standby. The server publishes them within about a second."""
+        rows = await self._fetch(_TRANSACTIONS)
+        return int(rows[0][0])
+
+    async def _fetch(self, query: str) -> list[asyncpg.Record]:
+        try:
+            async with asyncio.timeout(self._timeout_s * 1.5):
+                return await (await self._connected()).fetch(query)
+        except _TROUBLE as error:
+            self.close()
+            raise Unreachable(self._what, words(error)) from error
+        except asyncio.CancelledError:
+            # A query that was cut off leaves the connection busy.
+            self.close()
+            raise
+
+    async def _connected(self) -> asyncpg.Connection:
+        if self._connection is None or self._connection.is_closed():
+            self._connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s)
+        return self._connection

@@ -1,0 +1,181 @@
+"""Command line of the sandbox: `python -m sandbox up | status | env | down | prepare | describe | flaws`."""
+
+import argparse
+import json
+import os
+import secrets
+import shlex
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from sandbox import state as states
+from sandbox.state import DEFAULT_NAME, SandboxError, StateDirectory
+
+_DOWN_PATIENCE_S = 10.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Exit code: 0 done; 1 refused, or no such sandbox; 2 the command line is wrong."""
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except SandboxError as error:
+        print(f"sandbox: {error}", file=sys.stderr)
+        return 1
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m sandbox", description="A small Media Gateway with real servers, on loopback.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    up = commands.add_parser("up", help="start a sandbox; stays until Ctrl-C, prints its status document once ready")
+    up.add_argument("--detach", action="store_true", help="return when it is ready and leave it running")
+    up.add_argument("--name", help=f"default: a new name, or '{DEFAULT_NAME}' with --detach")
+    up.add_argument("--flaw", action="append", default=[], metavar="NAME", help="plant a defect; may be given several times")
+    up.add_argument("--lifeline", action="store_true", help="also stop when standard input ends")
+    up.set_defaults(run=_up)
+    for name, run, text in (
+        ("status", _status, "print the status document"),
+        ("env", _env, "print it as shell exports"),
+        ("down", _down, "stop a sandbox"),
+    ):
+        command = commands.add_parser(name, help=text)
+        command.add_argument("--name", help=f"default: '{DEFAULT_NAME}', or the only one that runs")
+        command.set_defaults(run=run)
+        if name == "status":
+            command.add_argument("--json", action="store_true", help="as JSON")
+    commands.add_parser("prepare", help="build the cached data (once, some 10 s)").set_defaults(run=_prepare)
+    commands.add_parser("describe", help="print the target description that a sandbox would have").set_defaults(run=_describe)
+    listing = commands.add_parser("flaws", help="list the defects that `up --flaw` can plant")
+    listing.add_argument("--json", action="store_true", help="as JSON")
+    listing.set_defaults(run=_flaws)
+    return parser
+
+
+def _up(options: argparse.Namespace) -> int:
+    from sandbox import preflight
+
+    preflight.check()
+    from sandbox import detach
+    from sandbox.supervisor import Options, supervise
+
+    name = options.name or (DEFAULT_NAME if options.detach else f"run-{secrets.token_hex(4)}")
+    wanted = Options(name=name, flaws=tuple(options.flaw), lifeline=options.lifeline)
+    if options.detach:
+        return detach.run(lambda voice: supervise(wanted, voice))
+    supervise(wanted, detach.voice())
+    return 0
+
+
+def _prepare(_: argparse.Namespace) -> int:
+    from sandbox import preflight
+
+    preflight.check()
+    from sandbox.data.cache import prepared
+
+    seed = prepared(states.password(), lambda text: print(text, file=sys.stderr, flush=True))
+    print(f"{seed.path} ({seed.size_bytes() / 1e6:.0f} MB)")
+    return 0
+
+
+def _describe(_: argparse.Namespace) -> int:
+    from sandbox.describe import UNKNOWN, Place, description
+    from sandbox.settings import Settings
+
+    print(description(Place(Path(UNKNOWN), None), Settings()), end="")
+    return 0
+
+
+def _flaws(options: argparse.Namespace) -> int:
+    from sandbox import flaws
+
+    if options.json:
+        print(json.dumps(flaws.as_json()))
+        return 0
+    for flaw in flaws.FLAWS:
+        print(f"{flaw.name}: {flaw.summary}; {flaw.fault} x {flaw.criterion} must be {flaw.expected}")
+    return 0
+
+
+def _status(options: argparse.Namespace) -> int:
+    status = _ready_status(_running(options))
+    if options.json:
+        print(json.dumps(status))
+        return 0
+    for key, value in status.items():
+        print(f"{key}: {_words(value)}")
+    return 0
+
+
+def _ready_status(state: StateDirectory) -> dict[str, Any]:
+    status = state.status()
+    if status is None:
+        raise SandboxError(f"sandbox '{state.name}' is still starting: try again in a few seconds")
+    return status
+
+
+def _words(value: Any) -> str:
+    if isinstance(value, dict):
+        return "".join(f"\n  {key}: {_words(item)}" for key, item in value.items())
+    return " ".join(value) if isinstance(value, list) else str(value)
+
+
+def _env(options: argparse.Namespace) -> int:
+    state = _running(options)
+    status = _ready_status(state)
+    variables = {
+        "KUBECONFIG": status["kubeconfig"],
+        "CHAOS_TARGET": status["target"],
+        "GATEWAY_URL": status["gateway_url"],
+        "TOXIPROXY_URL": status["toxiproxy_url"],
+        "REDIS_URL": status["redis_url"],
+        "QDRANT_URL": status["qdrant_url"],
+        "PUBNUB_ORIGIN": status["pubnub_origin"],
+        "POSTGRES_PRIMARY_DSN": status["postgres"]["primary"],
+        "POSTGRES_REPLICA_DSNS": ",".join(status["postgres"]["replicas"]),
+        "SANDBOX_PASSWORD": state.supervisor()["password"],
+    }
+    for name, value in variables.items():
+        print(f"export {name}={shlex.quote(value)}")
+    return 0
+
+
+def _down(options: argparse.Namespace) -> int:
+    from sandbox.process import start_ticks
+
+    state = _running(options)
+    supervisor = state.supervisor()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if start_ticks(supervisor["pid"]) == supervisor["start_ticks"]:
+            os.kill(supervisor["pid"], number)
+        if _gone(state):
+            return 0
+    raise SandboxError(f"the sandbox '{state.name}' does not end: its supervisor is process {supervisor['pid']}")
+
+
+def _gone(state: StateDirectory) -> bool:
+    deadline = time.monotonic() + _DOWN_PATIENCE_S
+    while state.is_running():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    state.remove()
+    return True
+
+
+def _running(options: argparse.Namespace) -> StateDirectory:
+    """The sandbox that was named, else the default one, else the only one; raises SandboxError when it does not run."""
+    running = [state for state in states.all_states() if state.is_running()]
+    wanted = options.name or (running[0].name if len(running) == 1 else DEFAULT_NAME)
+    state = StateDirectory.of(wanted)
+    if state.is_running():
+        return state
+    others = ", ".join(other.name for other in running)
+    raise SandboxError(f"no sandbox '{wanted}' is running" + (f"; these are: {others}" if others else ""))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the sandbox's stores hold: the catalogue, the users, the schema. No servers here."""

@@ -1,0 +1,170 @@
+"""The sandbox's target description: what a chaos orchestrator must know to run an experiment on it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Addresses
+from sandbox.settings import Settings
+
+TIME_SCALE, LOAD_SCALE = 15, 10
+"""A sandbox runs the specification's hour in 4 minutes, at 100 requests/s."""
+USERS = 1000
+CONTENT_ITEMS = 10_000
+UNKNOWN = "not-up"
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a sandbox is. Before it is up, `host:port` of everything is unknown and only the roles are told."""
+
+    kubeconfig: Path
+    addresses: Addresses | None
+
+    def service(self, name: str) -> str:
+        return UNKNOWN if self.addresses is None else str(self.addresses.service(name))
+
+
+def description(place: Place, settings: Settings) -> str:
+    """The description as YAML. No secrets: the users' password is in SANDBOX_PASSWORD."""
+    document: Document = {
+        "version": 1,
+        "name": "sandbox",
+        "scale": {"time": TIME_SCALE, "load": LOAD_SCALE},
+        "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": "sandbox", "namespace": NAMESPACE},
+        "gateway_url": f"http://{place.service('api-gateway')}",
+        "users": {
+            "count": USERS,
+            "id_format": "user-{number:04d}",
+            "login_path": "/api/v1/auth/login",
+            "password_env": "SANDBOX_PASSWORD",
+        },
+        "content_id_format": "content-{number:05d}",
+        "content_count": CONTENT_ITEMS,
+        "routes": _routes(settings),
+        "roles": _roles(place),
+        "breakers": _breakers(settings),
+        "workloads": _workloads(),
+        "calls": [_calls(service) for service in ("api-gateway", "discovery-service", "sona-service", "sync-service")],
+        "fallbacks": [_counter(service, "fallbacks_total") for service in ("api-gateway", "discovery-service", "sync-service")],
+        "delivery": {
+            "origin": f"http://{place.service('pubnub')}",
+            "subscribe_key": "sub-sandbox",
+            "channel_format": "user.{user_id}.sync",
+            "route": "watchlist",
+        },
+    }
+    return yaml.safe_dump(document, sort_keys=False, width=120)
+
+
+def _routes(settings: Settings) -> Document:
+    """The user-visible routes. p95 limits: 4.1, 4.2, 4.3, 2.1; 30 % of all calls carry a token (3.1)."""
+    return {
+        "search": {
+            "method": "POST",
+            "path": "/api/v1/search",
+            "body": {"query": "{query}", "page": 1, "page_size": 20},
+            "check": {"non_empty": "results"},
+            "authenticated_ratio": 1 / 6,
+            "maximum_ms": 600,
+            "stale_after_s": settings.search_last_s,
+        },
+        "recommendations": {
+            "method": "POST",
+            "path": "/api/v1/sona/recommendations",
+            "body": {"user_id": "{user_id}", "limit": 20},
+            "check": {"non_empty": "recommendations"},
+            "authenticated_ratio": 0.5,
+            "maximum_ms": 200,
+        },
+        "watchlist": {
+            "method": "POST",
+            "path": "/api/v1/sync/watchlist",
+            "body": {"operation": "add", "content_id": "{content_id}", "device_id": "load", "operation_id": "{operation_id}"},
+            "check": {"equals": {"operation_id": "{operation_id}"}},
+            "authenticated_ratio": 1.0,
+            "maximum_ms": 200,
+        },
+        "content": {
+            "method": "GET",
+            "path": "/api/v1/content/{content_id}",
+            "check": {"equals": {"content.id": "{content_id}"}},
+            "authenticated_ratio": 0.0,
+            "maximum_ms": 100,
+        },
+    }
+
+
+def _roles(place: Place) -> Document:
+    toxiproxy = f"http://{place.service('toxiproxy')}"
+    replica_links = {pod: next(link for link, service in LINKS.items() if service == pod) for pod in REPLICAS}
+    return {
+        "discovery": {
+            "kind": "workload",
+            "workload": "discovery-service",
+            "exposure": _counter("discovery-service", "http_requests_total", path="/api/v1/search"),
+        },
+        "qdrant-link": {
+            "kind": "link",
+            "toxiproxy_url": toxiproxy,
+            "proxy": "qdrant",
+            "canary_path": "/readyz",
+            "exposure": _counter("discovery-service", "calls_total", dependency="qdrant"),
+        },
+        "postgres-replica": {
+            "kind": "postgres-replica",
+            "statefulset": "postgresql-replica",
+            "primary_dsn": f"postgresql://media@{place.service('postgresql')}/media_gateway",
+            "replica_dsns": {pod: f"postgresql://media@{place.service(pod)}/media_gateway" for pod in REPLICAS},
+            "toxiproxy_url": toxiproxy,
+            "proxies": replica_links,
+        },
+        "redis": {"kind": "redis", "url": f"redis://{place.service('redis')}/0", "allow_flush": True},
+        "pubnub-link": {
+            "kind": "link",
+            "toxiproxy_url": toxiproxy,
+            "proxy": "pubnub",
+            "canary_path": "/time/0",
+            "exposure": _counter("sync-service", "calls_total", dependency="pubnub"),
+        },
+    }
+
+
+def _breakers(settings: Settings) -> list[Document]:
+    """Every breaker of the platform, in every replica."""
+    gateway = [
+        _breaker(
+            f"gateway->{backend}", "api-gateway", f"/checks/{backend}/circuit_breaker", getattr(settings, f"gateway_{backend}_failures")
+        )
+        for backend in ("discovery", "sona", "sync", "auth")
+    ]
+    # What a replica says of itself counts in tries: its own counter shows a change between two looks.
+    pubnub = _breaker("sync->pubnub", "sync-service", "/circuit_breakers/pubnub/state", 3)
+    qdrant = _breaker("discovery->qdrant", "discovery-service", "/circuit_breakers/qdrant/state", settings.qdrant_breaker_failures)
+    return [
+        *gateway,
+        qdrant | {"transitions_pointer": "/circuit_breakers/qdrant/transitions"},
+        pubnub | {"transitions_pointer": "/circuit_breakers/pubnub/transitions"},
+    ]
+
+
+def _breaker(name: str, workload: str, pointer: str, opens_after: int) -> Document:
+    return {"name": name, "workload": workload, "kind": "health", "path": "/health", "pointer": pointer, "opens_after": opens_after}
+
+
+def _workloads() -> dict[str, str]:
+    stateful = dict.fromkeys(("postgresql", "postgresql-replica"), "statefulsets")
+    services = ("api-gateway", "discovery-service", "sona-service", "sync-service", "auth-service")
+    return dict.fromkeys((*services, "redis", "qdrant", "pubnub", "toxiproxy"), "deployments") | stateful
+
+
+def _calls(workload: str) -> Document:
+    return _counter(workload, "calls_total")
+
+
+def _counter(workload: str, metric: str, **labels: str) -> Document:
+    return {"workload": workload, "metric": metric, "labels": labels}

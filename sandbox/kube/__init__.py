@@ -1,0 +1,14 @@
+"""A process-backed Kubernetes API: what stands in for a cluster. Nothing about the platform that runs on it belongs here.
+
+Pods are local processes with an address of their own in one /16 of 127/8. `cluster.Cluster` is the way in.
+
+Where it differs from a real cluster, on purpose:
+
+- images are ignored: a container is its `command` + `args`, run as a local process with a small, fixed environment;
+- an emptyDir volume is a directory whose path the process finds in `VOLUME_<NAME>`; other volumes are not mounted;
+- a readiness probe runs every 0.1 s until its first success, for at most 10 s, instead of once a period;
+- deleting with grace 0 ends the process before the answer is sent (a real kubelet may take a moment longer);
+- a Service with no ready endpoint refuses at once (kube-proxy rejects about once a second and lets others hang);
+- PodDisruptionBudgets are stored but not enforced; server-side apply merges but tracks no field owners;
+- protobuf bodies are refused with 415, so `kubectl create namespace|configmap` needs `kubectl apply -f`.
+"""

@@ -1,0 +1,86 @@
+"""The API server: HTTPS on 127.0.0.1, a bearer token, and the way from a request to who answers it."""
+
+import hmac
+import logging
+import ssl
+
+from aiohttp import web
+
+from sandbox.kube import discovery, errors
+from sandbox.kube.kubelet import Kubelet
+from sandbox.kube.paths import Target, parse
+from sandbox.kube.podproxy import PodProxy
+from sandbox.kube.registry import Registry
+from sandbox.kube.requests import flag, json_answer
+from sandbox.kube.streams import serve_log, serve_watch
+from sandbox.kube.verbs import Verbs
+
+log = logging.getLogger(__name__)
+
+_LARGEST_BODY_BYTES = 3 * 1024 * 1024
+_HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
+
+
+class ApiServer:
+    def __init__(self, registry: Registry, kubelet: Kubelet, token: str) -> None:
+        self._registry = registry
+        self._kubelet = kubelet
+        self._verbs = Verbs(registry)
+        self._proxy = PodProxy(registry)
+        self._authorization = f"Bearer {token}".encode()
+        self._runner: web.AppRunner | None = None
+
+    async def start(self, context: ssl.SSLContext) -> str:
+        """Listen on an ephemeral port; gives the URL."""
+        app = web.Application(client_max_size=_LARGEST_BODY_BYTES)
+        app.router.add_route("*", "/{path:.*}", self._answer)
+        # A watch whose client went away has nothing to write and would not notice: cancel its handler.
+        self._runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=context).start()
+        return f"https://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        await self._proxy.close()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        try:
+            self._authenticate(request)
+            return await self._serve(request)
+        except errors.ApiError as error:
+            return json_answer(error.status(), error.code)
+        except web.HTTPRequestEntityTooLarge:
+            too_large = errors.ApiError(413, "RequestEntityTooLarge", "the body of the request is too large")
+            return json_answer(too_large.status(), too_large.code)
+        except Exception as error:  # the edge of the server: one bad request must not look like a hang
+            log.exception("%s %s", request.method, request.path)
+            return json_answer(errors.ApiError(500, "InternalError", f"Internal error: {error!r}").status(), 500)
+
+    def _authenticate(self, request: web.Request) -> None:
+        given = request.headers.get("Authorization", "").encode()
+        if not hmac.compare_digest(given, self._authorization):
+            raise errors.unauthorized()
+
+    async def _serve(self, request: web.Request) -> web.StreamResponse:
+        path = request.rel_url.raw_path
+        if request.method == "GET":
+            if path in _HEALTH_PATHS:
+                return web.Response(text="ok")
+            aggregated = discovery.AGGREGATED_TYPE in request.headers.get("Accept", "")
+            document = discovery.document(path, aggregated=aggregated)
+            if document is not None:
+                is_aggregated = document.get("kind") == "APIGroupDiscoveryList"
+                return json_answer(document, 200, discovery.AGGREGATED_TYPE if is_aggregated else "application/json")
+        return await self._serve_target(request, parse(path))
+
+    async def _serve_target(self, request: web.Request, target: Target) -> web.StreamResponse:
+        if target.subresource == "proxy":
+            return await self._proxy.serve(request, target)
+        if request.method == "GET":
+            if target.subresource == "log":
+                return await serve_log(request, self._verbs.current(target), self._kubelet)
+            if flag(request, "watch"):
+                return await serve_watch(request, target, self._registry.store)
+        return await self._verbs.serve(request, target)

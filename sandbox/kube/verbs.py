@@ -1,0 +1,173 @@
+"""What can be done with objects: get, list, create, update, patch, delete, and the parts scale, status and eviction."""
+
+from typing import Any
+
+from aiohttp import web
+
+from sandbox.kube import errors, patches
+from sandbox.kube.objects import Object, clone, name_of, namespace_of, now
+from sandbox.kube.paths import Target
+from sandbox.kube.registry import DeleteOptions, Registry
+from sandbox.kube.requests import (
+    Deleted,
+    delete_options,
+    dry_run,
+    json_answer,
+    predicate,
+    read_object,
+    wants_table,
+)
+from sandbox.kube.resources import ACCESS_REVIEWS, NAMESPACES, PODS, Resource
+from sandbox.kube.selectors import selector_text
+from sandbox.kube.tables import TableStyle, table
+
+
+class Verbs:
+    """One method per verb; each raises ApiError."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._by_method = {
+            "GET": self._get,
+            "POST": self._create,
+            "PUT": self._update,
+            "PATCH": self._patch,
+            "DELETE": self._delete,
+        }
+
+    async def serve(self, request: web.Request, target: Target) -> web.Response:
+        verb = self._by_method.get(request.method)
+        if verb is None:
+            raise errors.method_not_allowed()
+        return await verb(request, target)
+
+    def current(self, target: Target) -> Object:
+        return self._registry.get(target.resource, target.namespace, target.name)
+
+    async def _get(self, request: web.Request, target: Target) -> web.Response:
+        if "get" not in target.resource.verbs:
+            raise errors.method_not_allowed()
+        style = TableStyle(request.query.get("includeObject", "Metadata"))
+        if not target.name:
+            return self._list(request, target, style)
+        current = self.current(target)
+        if target.subresource == "scale":
+            return json_answer(_scale(target.resource, current))
+        if wants_table(request):
+            return json_answer(table(target.resource, [current], style))
+        return json_answer(current)
+
+    def _list(self, request: web.Request, target: Target, style: TableStyle) -> web.Response:
+        store = self._registry.store
+        found = store.list(target.resource.key, target.namespace, predicate(request, target))
+        metadata = {"resourceVersion": str(store.revision)}
+        if wants_table(request):
+            return json_answer({**table(target.resource, found, style), "metadata": metadata})
+        kind = {"kind": target.resource.kind + "List", "apiVersion": target.resource.api_version}
+        return json_answer({**kind, "metadata": metadata, "items": found})
+
+    async def _create(self, request: web.Request, target: Target) -> web.Response:
+        body = await read_object(request)
+        if target.resource is ACCESS_REVIEWS:
+            return json_answer(_allowed(body), 201)
+        if target.subresource == "eviction":
+            return self._evict(target, body)
+        if target.name or "create" not in target.resource.verbs:
+            raise errors.method_not_allowed()
+        body.setdefault("kind", target.resource.kind)
+        body.setdefault("apiVersion", target.resource.api_version)
+        created = self._registry.create(target.resource, target.namespace, body, dry_run=dry_run(request))
+        return self._answer(request, target.resource, created, 201)
+
+    def _evict(self, target: Target, body: Object) -> web.Response:
+        options = body.get("deleteOptions") or {}
+        grace_s = options.get("gracePeriodSeconds")
+        self._registry.delete(PODS, target.namespace, target.name, DeleteOptions(grace_s=grace_s))
+        return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
+
+    async def _update(self, request: web.Request, target: Target) -> web.Response:
+        body = await read_object(request)
+        self._check_named(target)
+        if target.subresource == "scale":
+            return self._set_scale(request, target, body)
+        metadata = body.setdefault("metadata", {})
+        if metadata.setdefault("name", target.name) != target.name:
+            message = f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
+            raise errors.bad_request(message)
+        if target.resource.namespaced:
+            metadata["namespace"] = target.namespace
+        updated = self._registry.update(target.resource, target.namespace, body, subresource=target.subresource, dry_run=dry_run(request))
+        return self._answer(request, target.resource, updated)
+
+    async def _patch(self, request: web.Request, target: Target) -> web.Response:
+        self._check_named(target)
+        kind, body = request.content_type, await request.read()
+        patch = patches.parse(kind, body)
+        if target.subresource == "scale":
+            scale = patches.apply_patch(kind, _scale(target.resource, self.current(target)), patch)
+            return self._set_scale(request, target, scale)
+        if kind == patches.APPLY and not target.subresource:
+            applied = self._registry.apply(target.resource, target.namespace, patch, dry_run=dry_run(request))
+            return self._answer(request, target.resource, applied)
+        patched = patches.apply_patch(kind, self.current(target), patch)
+        updated = self._registry.update(
+            target.resource, target.namespace, patched, subresource=target.subresource, dry_run=dry_run(request)
+        )
+        return self._answer(request, target.resource, updated)
+
+    def _check_named(self, target: Target) -> None:
+        if not target.name or target.subresource not in ("", "status", "scale"):
+            raise errors.method_not_allowed()
+
+    def _set_scale(self, request: web.Request, target: Target, scale: Object) -> web.Response:
+        replicas = (scale.get("spec") or {}).get("replicas", 0)
+
+        def change(draft: Object) -> None:
+            draft["spec"]["replicas"] = replicas
+            wanted = scale.get("metadata", {}).get("resourceVersion")
+            if wanted:
+                draft["metadata"]["resourceVersion"] = wanted
+
+        updated = self._registry.patch(target.resource, target.namespace, target.name, change, dry_run=dry_run(request))
+        return json_answer(_scale(target.resource, updated))
+
+    async def _delete(self, request: web.Request, target: Target) -> web.Response:
+        if target.subresource or "delete" not in target.resource.verbs:
+            raise errors.method_not_allowed()
+        options = await delete_options(request)
+        if target.name:
+            gone = self._registry.delete(target.resource, target.namespace, target.name, options)
+            return json_answer(Deleted(target.resource, gone).body())
+        if target.resource is NAMESPACES:
+            raise errors.method_not_allowed()
+        found = self._registry.store.list(target.resource.key, target.namespace, predicate(request, target))
+        for obj in found:
+            self._registry.delete(target.resource, namespace_of(obj), name_of(obj), options)
+        kind = {"kind": target.resource.kind + "List", "apiVersion": target.resource.api_version}
+        return json_answer({**kind, "metadata": {"resourceVersion": str(self._registry.store.revision)}, "items": found})
+
+    def _answer(self, request: web.Request, resource: Resource, obj: Object, code: int = 200) -> web.Response:
+        if wants_table(request):
+            style = TableStyle(request.query.get("includeObject", "Metadata"))
+            return json_answer(table(resource, [obj], style), code)
+        return json_answer(obj, code)
+
+
+def _scale(resource: Resource, obj: Object) -> Object:
+    metadata = {key: obj["metadata"][key] for key in ("name", "namespace", "uid", "resourceVersion", "creationTimestamp")}
+    status: dict[str, Any] = {"replicas": obj["status"].get("replicas", 0)}
+    status["selector"] = selector_text(obj["spec"]["selector"])
+    return {
+        "kind": "Scale",
+        "apiVersion": "autoscaling/v1",
+        "metadata": metadata,
+        "spec": {"replicas": obj["spec"]["replicas"]},
+        "status": status,
+    }
+
+
+def _allowed(review: Object) -> Object:
+    """The bearer of the one token may do everything."""
+    answer = clone(review)
+    answer.setdefault("metadata", {}).setdefault("creationTimestamp", now())
+    return {**answer, "status": {"allowed": True}}

@@ -1,0 +1,25 @@
+"""`python -m sandbox.postgres primary|replica`: prepare a data directory, then become the server.
+
+Environment of both: POD_IP and PORT (where it listens), POD_NAME, VOLUME_DATA (directory of the data), POSTGRES_BIN.
+primary: POSTGRES_SEED_DIR (a data directory to start from). replica: PRIMARY_HOST and PRIMARY_PORT.
+SIGINT stops the server at once ("fast"); SIGTERM waits until the last client has gone.
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+
+from sandbox.postgres.launch import primary, replica
+
+ROLES = {"primary": primary, "replica": replica}
+
+
+def main(arguments: list[str], environment: Mapping[str, str]) -> None:
+    """Start the server that `arguments` name; does not return."""
+    if len(arguments) != 1 or arguments[0] not in ROLES:
+        sys.exit("usage: python -m sandbox.postgres primary|replica")
+    ROLES[arguments[0]](environment)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:], os.environ)

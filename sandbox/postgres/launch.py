@@ -1,0 +1,127 @@
+"""Starting a PostgreSQL server in a pod: data directory first, then this process becomes the server."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from sandbox.postgres import leftovers
+from sandbox.postgres.options import COMMON, REPLICA, arguments
+from sandbox.process import Identity, die_with_parent, give_up_root, unprivileged
+
+_PRIMARY_PATIENCE_S = 60.0
+_RETRY_S = 0.1
+# A pod's name exists once: whoever still holds its slot is the connection of its predecessor.
+_CLAIM_SLOT = """
+    select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = '{slot}' and active;
+    select pg_drop_replication_slot(slot_name) from pg_replication_slots where slot_name = '{slot}' and wal_status = 'lost';
+    select pg_create_physical_replication_slot('{slot}', true)
+     where not exists (select from pg_replication_slots where slot_name = '{slot}');
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where one server listens, keeps its data and finds its programs."""
+
+    name: str
+    host: str
+    port: int
+    data: Path
+    programs: Path
+
+    @classmethod
+    def of(cls, environment: Mapping[str, str]) -> "Server":
+        """The server that a pod's environment describes."""
+        return cls(
+            name=environment["POD_NAME"],
+            host=environment["POD_IP"],
+            port=int(environment["PORT"]),
+            data=Path(environment["VOLUME_DATA"]) / "pgdata",
+            programs=Path(environment["POSTGRES_BIN"]),
+        )
+
+
+def primary(environment: Mapping[str, str]) -> NoReturn:
+    """Start the primary: from its own data where there is some, else from a copy of the seed."""
+    server, identity = Server.of(environment), unprivileged()
+    _own(server.data.parent, identity)
+    if not server.data.exists():
+        fresh = _fresh(server.data)
+        shutil.copytree(environment["POSTGRES_SEED_DIR"], fresh)
+        _own_tree(fresh, identity)
+        fresh.rename(server.data)
+    give_up_root(identity)
+    _become(server, {})
+
+
+def replica(environment: Mapping[str, str]) -> NoReturn:
+    """Start a streaming replica: from its own data where there is some, else from a base backup of the primary."""
+    server, identity = Server.of(environment), unprivileged()
+    _own(server.data.parent, identity)
+    give_up_root(identity)
+    slot = server.name.replace("-", "_")
+    link = f"host={environment['PRIMARY_HOST']} port={environment['PRIMARY_PORT']} user=replicator connect_timeout=2"
+    _claim_slot(server, link, slot)
+    if not server.data.exists():
+        _base_backup(server, link)
+    stream = {"primary_conninfo": f"{link} application_name={server.name}", "primary_slot_name": slot}
+    _become(server, {**REPLICA, **stream})
+
+
+def _claim_slot(server: Server, link: str, slot: str) -> None:
+    """Make the replica's slot on the primary usable; waits up to a minute for a primary."""
+    deadline = time.monotonic() + _PRIMARY_PATIENCE_S
+    command = [str(server.programs / "psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", f"{link} dbname=postgres"]
+    while (done := _run([*command, "-c", _CLAIM_SLOT.format(slot=slot)])).returncode != 0:
+        if time.monotonic() > deadline:
+            sys.exit(f"the primary did not answer within {_PRIMARY_PATIENCE_S:.0f} s: {done.stderr.strip()}")
+        time.sleep(_RETRY_S)
+
+
+def _base_backup(server: Server, link: str) -> None:
+    fresh = _fresh(server.data)
+    options = ["-X", "stream", "-c", "fast", "--no-sync", "--no-manifest"]
+    done = _run([str(server.programs / "pg_basebackup"), "-d", link, "-D", str(fresh), *options])
+    if done.returncode != 0:
+        sys.exit(f"the base backup failed: {done.stderr.strip()}")
+    (fresh / "standby.signal").touch()
+    fresh.rename(server.data)
+
+
+def _become(server: Server, settings: dict[str, str]) -> NoReturn:
+    """Replace this process by the server: same pid, so whoever started us signals and reaps the server itself."""
+    leftovers.clear(server.data)
+    listen = {"listen_addresses": server.host, "port": str(server.port), "cluster_name": server.name}
+    program = str(server.programs / "postgres")
+    os.chdir("/")
+    command = [program, "-D", str(server.data), *arguments(COMMON | listen | settings)]
+    os.execve(program, command, {"LC_ALL": "C", "PATH": os.defpath})
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, preexec_fn=die_with_parent)
+
+
+def _fresh(data: Path) -> Path:
+    """A path beside `data` on which nothing stands: what is there came from a start that was cut short."""
+    fresh = data.with_name("pgdata.new")
+    shutil.rmtree(fresh, ignore_errors=True)
+    return fresh
+
+
+def _own(path: Path, identity: Identity | None) -> None:
+    if identity is not None:
+        os.chown(path, identity.uid, identity.gid)
+
+
+def _own_tree(top: Path, identity: Identity | None) -> None:
+    top.chmod(0o700)
+    for directory, _, files in os.walk(top):
+        for name in (".", *files):
+            _own(Path(directory, name), identity)

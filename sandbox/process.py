@@ -1,0 +1,56 @@
+"""A process of the sandbox's own: dying with its parent, giving up root."""
+
+import ctypes
+import os
+import pwd
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+_PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """A user under whom a server runs that refuses to be root."""
+
+    uid: int
+    gid: int
+
+
+def die_with_parent() -> None:
+    """Ask the kernel to kill this process when its parent dies; a change of uid forgets it, so call it again after one."""
+    if _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), "prctl(PR_SET_PDEATHSIG) failed")
+
+
+def unprivileged() -> Identity | None:
+    """`nobody` where we are root, None where we are not (then servers run as ourselves)."""
+    if os.geteuid() != 0:
+        return None
+    nobody = pwd.getpwnam("nobody")
+    return Identity(uid=nobody.pw_uid, gid=nobody.pw_gid)
+
+
+def give_up_root(identity: Identity | None) -> None:
+    """Become `identity` for good; everything that needs root or root's files must be done before."""
+    if identity is None:
+        return
+    parent = os.getppid()
+    os.setgroups([])
+    os.setgid(identity.gid)
+    os.setuid(identity.uid)
+    die_with_parent()
+    if os.getppid() != parent:  # it died before the kernel was asked to tell us
+        raise SystemExit(1)
+
+
+def start_ticks(pid: int) -> int | None:
+    """When a process started, in clock ticks since boot; None when there is no such process. Tells it from a later one."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field, the name in brackets, may hold spaces and brackets itself.
+    return int(text.rpartition(")")[2].split()[19])

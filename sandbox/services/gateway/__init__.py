@@ -1,0 +1,1 @@
+"""The API gateway: who calls, how often, and to which service it goes. It knows no content."""

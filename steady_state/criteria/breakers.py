@@ -1,0 +1,200 @@
+"""`breakers`: per fault a declared list of what each breaker must and must not do, in every replica.
+
+Source: spec 3.5, "Circuit breakers activate appropriately"; the lists and their reasons are ADR 0009.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steady_state.blindness import probe_gaps
+from steady_state.history import BreakerTrack, History
+from steady_state.instants import Instant, Span
+from steady_state.judged_plan import BreakerRule
+from steady_state.medians import median_ms
+from steady_state.verdict import Finding, Verdict, inconclusive, worst
+from steady_state.windows import Window
+
+COUNT_SEEN_S = 2.0
+"""The n-th failing try is known from a counter read once a second: the opening may be seen this much before or after it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The result of one rule on one replica."""
+
+    verdict: Verdict
+    words: str
+
+
+def judge(window: Window) -> Finding:
+    """Every rule of the fault on every replica that was seen; breakers without a rule must stay closed."""
+    history = window.history
+    rules = {rule.breaker: rule for rule in window.fault.fault.breakers}
+    parts: list[Part] = []
+    for breaker in history.plan.breakers:
+        rule = rules.get(breaker.name) or BreakerRule(breaker=breaker.name, rule="must_stay_closed")
+        parts += _apply(window, rule)
+    return _combined(window, parts)
+
+
+def judge_closed(history: History, span: Span) -> Finding:
+    """All breakers closed throughout the span (the baseline uses it)."""
+    where = history.window(span)
+    opened = [words for track in history.breakers if (words := _opened(history, track, span))]
+    if opened:
+        return Finding(Verdict.FAIL, opened[0], window=where, evidence=tuple(opened[:5]))
+    unread = [breaker.name for breaker in history.plan.breakers if not _tracks(history, breaker.name)]
+    gaps = [f"{name} was never read" for name in unread] + probe_gaps(history, span, "breakers")
+    if gaps:
+        return inconclusive(gaps[0], window=where)
+    return Finding(Verdict.PASS, f"{len(history.breakers)} breakers closed throughout", window=where, n=len(history.breakers))
+
+
+def _combined(window: Window, parts: list[Part]) -> Finding:
+    where = window.history.window(window.span)
+    if not parts:
+        return inconclusive("the target description names no breaker", window=where)
+    verdict = worst(part.verdict for part in parts)
+    telling = [part.words for part in parts if part.verdict is verdict]
+    gaps = probe_gaps(window.history, window.span, "breakers") if verdict is Verdict.PASS else []
+    if gaps:
+        return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
+    notable = [part.words for part in parts if "stayed closed" not in part.words]
+    because = "; ".join(telling if verdict is not Verdict.PASS else notable or [f"all {len(parts)} stayed closed"])
+    return Finding(verdict, because, n=len(parts), window=where, evidence=tuple(part.words for part in parts))
+
+
+def _apply(window: Window, rule: BreakerRule) -> list[Part]:
+    history = window.history
+    tracks = [track for track in _tracks(history, rule.breaker) if _alive_in(track, window.span)]
+    if not tracks:
+        return [Part(Verdict.INCONCLUSIVE, f"{rule.breaker} was never read")]
+    if rule.rule == "must_stay_closed":
+        opened = [_opened(history, track, window.span) for track in tracks]
+        return [Part(Verdict.FAIL, words) if words else Part(Verdict.PASS, f"{rule.breaker} stayed closed") for words in opened]
+    parts = [part for track in tracks for part in _bound(window, rule, track)]
+    if rule.rule == "must_open" and all(part.words.endswith("not judged") for part in parts):
+        parts.append(Part(Verdict.INCONCLUSIVE, f"no replica of {rule.breaker} had {rule.opens_after} failing tries"))
+    if rule.fails_fast_on and rule.rule == "must_open":
+        parts.append(_fail_fast(window, rule, tracks))
+    return parts
+
+
+def _bound(window: Window, rule: BreakerRule, track: BreakerTrack) -> list[Part]:
+    """A rule that lets the breaker open, on one replica: did it open in time where it had to, and close in time."""
+    opened = _first_opening(track, window.span)
+    if opened is None:
+        return [_never_opened(window, rule, track)]
+    return [_opening(window, rule, track, opened), _closing(window, rule, track)]
+
+
+def _never_opened(window: Window, rule: BreakerRule, track: BreakerTrack) -> Part:
+    if rule.rule == "may_open":
+        return Part(Verdict.PASS, f"{rule.breaker} on {track.replica} stayed closed")
+    tries = _failing_tries(window, rule, track)
+    if tries is None:
+        return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} did not open on {track.replica}, and its failing tries were not counted")
+    if tries >= rule.opens_after:
+        words = f"{rule.breaker} never opened on {track.replica} although {tries} tries failed ({rule.opens_after} must open it)"
+        return Part(Verdict.FAIL, words)
+    return Part(Verdict.PASS, f"{rule.breaker} on {track.replica} had {tries} failing tries, not judged")
+
+
+def _opening(window: Window, rule: BreakerRule, track: BreakerTrack, opened: Instant) -> Part:
+    after = opened - window.injected
+    words = f"{rule.breaker} opened on {track.replica} after {after:.1f} s"
+    if rule.rule == "may_open" or after <= rule.opens_within_s:
+        return Part(Verdict.PASS, words)
+    reached = _nth_failure(window, rule, track)
+    if reached is None:
+        return Part(Verdict.INCONCLUSIVE, f"{words}, and its failing tries were not counted")
+    late = opened - reached > COUNT_SEEN_S
+    return Part(Verdict.FAIL if late else Verdict.PASS, f"{words}, {max(0.0, opened - reached):.1f} s after failing try {rule.opens_after}")
+
+
+def _closing(window: Window, rule: BreakerRule, track: BreakerTrack) -> Part:
+    """Closed within its time after H, and closed from then on."""
+    healed = window.fault.healed
+    if healed is None:
+        return Part(Verdict.INCONCLUSIVE, f"{rule.breaker}: the fault was never taken away")
+    due = max(healed, window.injected) + rule.closes_within_s
+    not_closed = track.states.where(lambda state: state != "closed", end=window.history.recording.last_t)
+    late = [span for span in not_closed if span.end > due and span.start < window.end]
+    if late and due < window.end:
+        return Part(Verdict.FAIL, f"{rule.breaker} on {track.replica} was not closed {rule.closes_within_s:g} s after the fault ended")
+    if due >= window.end and track.states.at(window.end - 1e-6) != "closed":
+        return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} on {track.replica} was still not closed at the end of the window")
+    closed = max((span.end for span in not_closed if window.injected < span.end <= due), default=healed)
+    return Part(Verdict.PASS, f"{rule.breaker} closed on {track.replica} {max(0.0, closed - healed):.1f} s after the fault ended")
+
+
+def _fail_fast(window: Window, rule: BreakerRule, tracks: list[BreakerTrack]) -> Part:
+    """Median of the affected route while the breaker is open against the baseline's."""
+    history = window.history
+    assert rule.fails_fast_on is not None
+    first = min((fault.injected for fault in history.faults if fault.injected is not None), default=history.end)
+    before = median_ms(history, rule.fails_fast_on, [Span(history.timeline, first)])
+    open_spans = [
+        span.clipped(window.span)
+        for track in tracks
+        for span in track.states.where(lambda state: state == "open", end=history.recording.last_t)
+        if span.overlaps(window.span)
+    ]
+    while_open = median_ms(history, rule.fails_fast_on, open_spans[:1])
+    if before is None or while_open is None:
+        return Part(Verdict.INCONCLUSIVE, f"no latency of {rule.fails_fast_on} to compare while {rule.breaker} was open")
+    limit = before + history.limits.fail_fast_extra_ms
+    verdict = Verdict.PASS if while_open <= limit else Verdict.FAIL
+    return Part(
+        verdict, f"{rule.fails_fast_on} median {while_open:.1f} ms while open, {before:.1f} ms at the baseline (limit {limit:.1f} ms)"
+    )
+
+
+def _tracks(history: History, breaker: str) -> list[BreakerTrack]:
+    return [track for track in history.breakers if track.breaker == breaker]
+
+
+def _alive_in(track: BreakerTrack, span: Span) -> bool:
+    return bool(track.states.instants) and track.states.instants[0] < span.end
+
+
+def _first_opening(track: BreakerTrack, span: Span) -> Instant | None:
+    changes = zip(track.states.instants, track.states.values, strict=True)
+    return next((instant for instant, state in changes if span.contains(instant) and state == "open"), None)
+
+
+def _opened(history: History, track: BreakerTrack, span: Span) -> str | None:
+    """A sentence when the breaker was not closed in the span, by its state or by its own counter of changes."""
+    out = [one for one in track.states.where(lambda state: state != "closed", end=history.recording.last_t) if one.overlaps(span)]
+    if out:
+        return f"{track.breaker} was not closed on {track.replica} from {history.minute(out[0].start):.1f} s for {out[0].length_s:.1f} s"
+    before, after = track.counter.at(span.start), track.counter.at(span.end)
+    if before is not None and after is not None and after > before:
+        return f"{track.breaker} changed {after - before} times on {track.replica} between two looks, by its own counter"
+    return None
+
+
+def _failing_tries(window: Window, rule: BreakerRule, track: BreakerTrack) -> int | None:
+    """Failing tries of the replica at the rule's dependency from I to H, by its own counter; None when it was not counted."""
+    counted = _error_counts(window, rule, track)
+    return None if counted is None else counted[-1][1]
+
+
+def _nth_failure(window: Window, rule: BreakerRule, track: BreakerTrack) -> Instant | None:
+    counted = _error_counts(window, rule, track)
+    return next((instant for instant, count in counted or () if count >= rule.opens_after), None)
+
+
+def _error_counts(window: Window, rule: BreakerRule, track: BreakerTrack) -> list[tuple[Instant, int]] | None:
+    """(instant, failing tries since I) of the replica, once a second while the fault lasts."""
+    if rule.dependency is None:
+        return None
+    until = (window.fault.healed or window.end) + COUNT_SEEN_S
+    lines = [line for line in window.history.recording.calls if line.pod == track.replica]
+    before = [line for line in lines if line.t <= window.injected]
+    inside = [line for line in lines if window.injected < line.t <= until]
+    if not inside:
+        return None
+    base = before[-1].errors.get(rule.dependency, 0) if before else 0
+    return [(line.t, line.errors.get(rule.dependency, 0) - base) for line in inside]

@@ -1,0 +1,52 @@
+"""`error_rate_during`: the worst ten seconds while the fault lasts.
+
+Source: spec 3.5, "Error rate <5% during failures"; the worst window is design 6 and ADR 0007.
+"""
+
+from __future__ import annotations
+
+from steady_state.blindness import load_gaps
+from steady_state.history import History
+from steady_state.instants import Instant, Span
+from steady_state.rates import Rate, rate, refusals, wilson
+from steady_state.verdict import Finding, Verdict, inconclusive
+from steady_state.windows import Window
+
+
+def judge(window: Window) -> Finding:
+    """Failed share of the worst 10 s that start in [I, max(H, R)]."""
+    history, limits = window.history, window.history.limits
+    last_start = window.settled if window.settled is not None else window.end
+    worst = _worst(history, Span(window.injected, last_start), window.end)
+    whole = rate(history, Span(window.injected, max(last_start, window.injected + 1e-3)))
+    where = history.window(worst.span)
+    blind = load_gaps(history, Span(window.injected, min(window.end, last_start + limits.worst_window_s)))
+    reason = blind[0] if blind else refusals(history, worst)
+    if reason is None and worst.counted < limits.samples_during:
+        reason = f"{worst.counted} requests, {limits.samples_during} would suffice"
+    if reason:
+        return inconclusive(reason, window=where)
+    low, high = wilson(worst.failed, worst.counted)
+    because = (
+        f"{worst.failed} of {worst.counted} requests failed in the worst {worst.span.length_s:.0f} s "
+        f"({worst.failed_ratio:.2%}, resolution {low:.2%} to {high:.2%}); whole stretch {whole.failed} of {whole.counted}"
+    )
+    broken = worst.failed >= 2 and worst.failed_ratio >= limits.error_ratio_during
+    verdict = Verdict.FAIL if broken else Verdict.PASS
+    return Finding(verdict, because, round(worst.failed_ratio, 6), limits.error_ratio_during, "ratio", worst.counted, where)
+
+
+def _worst(history: History, starts: Span, end: Instant) -> Rate:
+    """The 10 s with the largest failed share. Only starts at a failure, or the first one, can be worst."""
+    length = history.limits.worst_window_s
+    candidates = {starts.start}
+    for route in history.load():
+        candidates |= {due for due in route.failed if starts.start <= due <= starts.end}
+    rates = [rate(history, _fitted(start, length, starts.start, end)) for start in sorted(candidates)]
+    return max(rates, key=lambda one: (one.failed_ratio, one.counted))
+
+
+def _fitted(start: Instant, length: float, earliest: Instant, end: Instant) -> Span:
+    """[start, start + length), moved back so far that it does not reach into the next fault's window."""
+    moved = max(earliest, min(start, end - length))
+    return Span(moved, min(end, moved + length))

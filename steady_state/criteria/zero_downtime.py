@@ -1,0 +1,41 @@
+"""`zero_downtime`: no downtime interval of 1 s or longer on a user-visible route.
+
+Source: spec 3.5, "Zero downtime (availability maintained)"; the definition is design 6 and ADR 0005.
+"""
+
+from __future__ import annotations
+
+from steady_state.blindness import load_gaps, probe_gaps
+from steady_state.downtime import Downtime, downtimes
+from steady_state.history import History
+from steady_state.instants import Span
+from steady_state.verdict import Finding, Verdict, inconclusive
+from steady_state.windows import Window
+
+
+def judge(window: Window) -> Finding:
+    """The longest downtime interval that began in [I, next I)."""
+    return judge_span(window.history, window.span)
+
+
+def judge_span(history: History, span: Span) -> Finding:
+    """As `judge`, for any stretch (the baseline uses it)."""
+    limit = history.limits.downtime_s
+    where = history.window(span)
+    found = downtimes(history, span)
+    worst = max(found, key=lambda one: one.span.length_s, default=None)
+    longest = round(worst.span.length_s, 1) if worst else 0.0
+    evidence = tuple(_sentence(history, one) for one in found[:5])
+    if worst is not None and longest >= limit:
+        return Finding(Verdict.FAIL, _sentence(history, worst), longest, limit, "s", len(found), where, evidence)
+    gaps = load_gaps(history, span) + probe_gaps(history, span, "outside")
+    if gaps:
+        return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
+    shortest = f"{len(found)} shorter than {limit:g} s, longest {longest:.1f} s" if found else "none"
+    return Finding(Verdict.PASS, f"downtime intervals: {shortest}", longest, limit, "s", len(found), where, evidence)
+
+
+def _sentence(history: History, one: Downtime) -> str:
+    end = "the end of the record" if one.open else f"{history.minute(one.span.end):.1f} s"
+    start = f"{history.minute(one.span.start):.1f} s"
+    return f"{one.route} down {one.span.length_s:.1f} s: {one.requests} requests in a row not served, {start} to {end}"

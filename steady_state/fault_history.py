@@ -1,0 +1,77 @@
+"""The life of each planned fault as it was recorded: when it was injected, felt, healed, and who used its target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steady_state.instants import Instant
+from steady_state.judged_plan import JudgedFault
+from steady_state.observations import FaultLine
+from steady_state.recording import Recording
+
+
+@dataclass(frozen=True, slots=True)
+class FaultHistory:
+    """One planned fault and what became of it. `planned` is the instant of the plan on the run's clock."""
+
+    fault: JudgedFault
+    planned: Instant
+    injected: Instant | None = None
+    acknowledged: Instant | None = None
+    felt: Instant | None = None
+    proof: str = ""
+    healed: Instant | None = None
+    exposure: int | None = None
+    exposure_source: str = ""
+    target: str = ""
+    trouble: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.fault.name
+
+    @property
+    def late_s(self) -> float | None:
+        """How far the injection lay from its instant (either way)."""
+        return None if self.injected is None else abs(self.injected - self.planned)
+
+
+def read_faults(recording: Recording, timeline: Instant) -> list[FaultHistory]:
+    """Each planned fault with its recorded steps, in the order of the plan's instants."""
+    planned = sorted(recording.plan.faults, key=lambda fault: fault.at_s)
+    return [_history(fault, timeline + fault.at_s, [line for line in recording.faults if line.fault == fault.name]) for fault in planned]
+
+
+def _history(fault: JudgedFault, planned: Instant, lines: list[FaultLine]) -> FaultHistory:
+    steps = {line.phase: line for line in lines}
+    injecting = steps.get("injecting")
+    injected = steps.get("injected")
+    proof = steps.get("proof")
+    exposure = steps.get("exposure")
+    healed = steps.get("healed")
+    troubles = [str(line.data.get("reason", "")) for line in lines if line.phase in ("failed", "heal_failed")]
+    felt = proof is not None and proof.data.get("grade") == "felt"
+    return FaultHistory(
+        fault=fault,
+        planned=planned,
+        injected=injecting.t if injecting and injected else None,
+        acknowledged=injected.t if injected else None,
+        felt=proof.t if proof and felt else None,
+        proof=str(proof.data.get("detail", "")) if proof else "",
+        healed=_heal_instant(fault, injecting, healed),
+        exposure=_integer(exposure.data.get("count")) if exposure else None,
+        exposure_source=str(exposure.data.get("source", "")) if exposure else "",
+        target=str(steps["prepared"].data.get("target", "")) if "prepared" in steps else "",
+        trouble="; ".join(troubles),
+    )
+
+
+def _heal_instant(fault: JudgedFault, injecting: FaultLine | None, healed: FaultLine | None) -> Instant | None:
+    """H: the read-back of the heal; I itself for a one-shot fault (design 6)."""
+    if fault.hold_s == 0:
+        return injecting.t if injecting else None
+    return healed.t if healed else None
+
+
+def _integer(value: object) -> int | None:
+    return int(value) if isinstance(value, int | float) else None

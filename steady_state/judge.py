@@ -1,0 +1,117 @@
+"""The judge: every criterion on every fault, cells of spoiled windows set aside, one verdict."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from steady_state.criteria import breakers, degradation, error_rate_after, error_rate_during, recovery_time, validity, zero_downtime
+from steady_state.fault_history import FaultHistory
+from steady_state.history import History
+from steady_state.instants import Span
+from steady_state.verdict import Finding, Verdict, inconclusive, worst
+from steady_state.windows import Window, windows
+
+BASELINE = "baseline"
+
+CRITERIA: dict[str, Callable[[Window], Finding]] = {
+    "zero_downtime": zero_downtime.judge,
+    "recovery_time": recovery_time.judge,
+    "breakers": breakers.judge,
+    "degradation": degradation.judge,
+    "error_rate_during": error_rate_during.judge,
+    "error_rate_after": error_rate_after.judge,
+    "validity": validity.judge,
+}
+"""One line a criterion: its name and its function."""
+
+BASELINE_CRITERIA: dict[str, Callable[[History, Span], Finding]] = {
+    "zero_downtime": zero_downtime.judge_span,
+    "error_rate_after": error_rate_after.judge_span,
+    "breakers": breakers.judge_closed,
+}
+"""Row `baseline`; `error_rate_after` is the same question there: below 0.5 % without a fault."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One criterion on one fault. A cell that does not apply has no finding, only the reason."""
+
+    fault: str
+    criterion: str
+    finding: Finding | None
+    not_applicable: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """All cells, the windows they were judged on, and the verdict of the run."""
+
+    history: History
+    windows: list[Window]
+    cells: list[Cell]
+    verdict: Verdict
+
+
+def judge(history: History) -> Judgement:
+    """Judge a whole run. A run without minute 0, or with no fault in its plan, proves nothing: INCONCLUSIVE."""
+    judged = {window.name: window for window in windows(history)}
+    cells = _baseline(history)
+    for fault in history.faults:
+        window = judged.get(fault.name)
+        cells += [_cell(history, fault, window, criterion) for criterion in CRITERIA]
+    findings = [cell.finding.verdict for cell in cells if cell.finding is not None]
+    end = history.recording.end
+    if not history.faults or history.recording.lost or end is None or end.ended != "completed":
+        findings.append(Verdict.INCONCLUSIVE)
+    return Judgement(history, list(judged.values()), cells, worst(findings))
+
+
+def _baseline(history: History) -> list[Cell]:
+    first = next((fault.injected for fault in history.faults if fault.injected is not None), history.end)
+    span = Span(history.timeline, min(first, history.end))
+    cells: list[Cell] = []
+    for criterion, function in BASELINE_CRITERIA.items():
+        if not history.started or span.length_s == 0:
+            finding = inconclusive("the timeline never began")
+        else:
+            finding = _guarded(lambda function=function: function(history, span))  # type: ignore[misc]
+        cells.append(Cell(BASELINE, criterion, finding))
+    return cells
+
+
+def _cell(history: History, fault: FaultHistory, window: Window | None, criterion: str) -> Cell:
+    reason = fault.fault.not_applicable.get(criterion)
+    if reason:
+        return Cell(fault.name, criterion, None, reason)
+    spoiled = validity.spoilers(history, fault)
+    if window is None:
+        return Cell(fault.name, criterion, inconclusive("; ".join(spoiled)))
+    finding = _guarded(lambda: CRITERIA[criterion](window))
+    if criterion != "validity":
+        finding = _set_aside(window, criterion, finding, spoiled)
+    return Cell(fault.name, criterion, finding)
+
+
+def _set_aside(window: Window, criterion: str, finding: Finding, spoiled: list[str]) -> Finding:
+    """A finding that cannot be believed becomes INCONCLUSIVE and keeps its numbers; a run cut short proves no PASS."""
+    if spoiled:
+        reason = "; ".join(spoiled)
+    elif window.contaminated_by:
+        reason = f"contaminated by {window.contaminated_by}, which had not recovered"
+    elif criterion == "error_rate_after" and window.recovery.carried:
+        reason = "the fault had not recovered when the next one began"
+    elif window.last and window.history.cut_short and finding.verdict is Verdict.PASS:
+        reason = f"the run ended {window.span.length_s:.1f} s into this window"
+    else:
+        return finding
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, because=f"{reason} (measured: {finding.because})")
+
+
+def _guarded(function: Callable[[], Finding]) -> Finding:
+    """A criterion that crashes is INCONCLUSIVE with its traceback kept; it must never look like a pass."""
+    try:
+        return function()
+    except Exception as error:  # noqa: BLE001 - the named edge: one broken criterion must not hide the others
+        return replace(inconclusive(f"the criterion crashed: {type(error).__name__}: {error}"), evidence=(traceback.format_exc(),))

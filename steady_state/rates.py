@@ -1,0 +1,67 @@
+"""Failed and served shares of the load over a stretch, with the reasons why a share may not be judged."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from steady_state.history import History
+from steady_state.instants import Span
+from steady_state.traffic import count_in
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """Counts over one stretch. `counted` = due less 429, other 4xx and what our generator could not send."""
+
+    span: Span
+    due: int
+    counted: int
+    failed: int
+    rate_limited: int
+    client_errors: int
+    stale: int
+
+    @property
+    def failed_ratio(self) -> float:
+        return self.failed / self.counted if self.counted else 0.0
+
+    @property
+    def served_ratio(self) -> float:
+        return 1.0 - self.failed_ratio
+
+
+def rate(history: History, span: Span, routes: Iterable[str] | None = None) -> Rate:
+    """The load's counts over the span, on the named routes (default: all)."""
+    chosen = history.load(routes)
+    return Rate(
+        span=span,
+        due=sum(route.due(span) for route in chosen),
+        counted=sum(route.counted(span) for route in chosen),
+        failed=sum(route.failures(span) for route in chosen),
+        rate_limited=sum(count_in(route.rate_limited, span) for route in chosen),
+        client_errors=sum(count_in(route.client_errors, span) for route in chosen),
+        stale=sum(count_in(route.stale, span) for route in chosen),
+    )
+
+
+def refusals(history: History, measured: Rate) -> str | None:
+    """Why this stretch's rates cannot be judged: too many 429 or other 4xx in it (design 6)."""
+    limits = history.limits
+    if measured.due and measured.rate_limited / measured.due > limits.rate_limited_ratio:
+        return f"{measured.rate_limited} of {measured.due} requests were rate limited (429), more than {limits.rate_limited_ratio:.1%}"
+    if measured.due and measured.client_errors / measured.due > limits.client_error_ratio:
+        return f"{measured.client_errors} of {measured.due} requests got a 4xx, more than {limits.client_error_ratio:.1%}"
+    return None
+
+
+def wilson(failed: int, counted: int) -> tuple[float, float]:
+    """The 95 % Wilson interval of a share: the resolution of the figure, never a test (design 6)."""
+    if not counted:
+        return (0.0, 1.0)
+    z = 1.959964
+    share = failed / counted
+    centre = (share + z * z / (2 * counted)) / (1 + z * z / counted)
+    half = z * math.sqrt(share * (1 - share) / counted + z * z / (4 * counted * counted)) / (1 + z * z / counted)
+    return (max(0.0, centre - half), min(1.0, centre + half))
