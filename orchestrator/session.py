@@ -121,7 +121,8 @@ class Session:
                 self._progress.stop()
             self._loop.call(self._run.finish(ended, reason), timeout_s=FINISH_WITHIN_S)
             self.report = write_reports(self.directory)
-            announce(terminal.grid(self.report), to_stdout=True)
+            if ended != "refused":
+                announce(terminal.grid(self.report), to_stdout=True)
 
     def close(self) -> None:
         """Let go of everything, whatever happened. The last line on stdout says how it ended."""
@@ -153,7 +154,7 @@ class Session:
     def _come_up(self) -> str:
         """Start our sandbox; the text of the description that it wrote."""
         os.environ.setdefault(PASSWORD_ENV, PASSWORD)
-        self._sandbox = SandboxProcess(self.choice.flaws, lambda line: announce(f"sandbox: {line}"), os.environ)
+        self._sandbox = SandboxProcess(self.choice.flaws, announce, os.environ)
         self._sandbox.start()
         deadline = self.clock.now() + UP_WITHIN_S
         while not self._sandbox.wait_ready(LOOK_S):

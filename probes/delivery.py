@@ -82,7 +82,7 @@ class DeliveryProbe:
 
     async def _post(self, user: str, number: int) -> None:
         route = self._description.routes[self._route]
-        content = self._description.content_id_format.format(number=number % self._description.content_count)
+        content = self._description.content_id_format.format(number=1 + number % self._description.content_count)
         values = {"content_id": content, "user_id": user, "operation_id": self._names.name(user, number), "query": ""}
         headers = {"authorization": f"Bearer {self._settings.token(user)}"}
         body = operation_body(self._description, self._route, values)

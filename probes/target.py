@@ -168,7 +168,7 @@ class TargetDescription(Part):
     kubernetes: Kubernetes
     gateway_url: str
     users: Users
-    content_id_format: str = Field(description="e.g. content-{number:05d}, numbers from 0")
+    content_id_format: str = Field(description="e.g. content-{number:05d}, numbers from 1")
     content_count: int = Field(ge=1)
     routes: dict[str, Route]
     marks: Marks = Marks()

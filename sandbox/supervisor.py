@@ -86,6 +86,7 @@ class Sandbox:
         self._voice = voice
         self._addresses = Addresses.chosen()
         self._cluster = Cluster(state.path, self._addresses.prefix)
+        self._reported = 0
         self._since = datetime.now(UTC)
 
     async def run(self, seed: Seed) -> None:
@@ -141,7 +142,8 @@ class Sandbox:
         )
 
     def _report(self, readiness: Readiness) -> None:
-        if readiness.waiting:
+        if readiness.ready != self._reported:
+            self._reported = readiness.ready
             self._voice.progress(f"{readiness.ready} of {readiness.desired} pods ready")
 
     def _write_status(self) -> dict[str, Any]:

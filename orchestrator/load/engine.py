@@ -84,6 +84,7 @@ class Engine:
         self._exceptional = Exceptional(order.plan.source, lines.add)
         self._outstanding: deque[Pending] = deque()
         self._end_s = math.inf
+        self._earliest_end_s = -math.inf  # just after the last request that was sent
         self._stalled_s = 0.0
         self._next_sweep_s = self._next_flush_s = self._armed_s = self._now()
         self._next_collect_s = self._armed_s + _COLLECT_S
@@ -99,8 +100,9 @@ class Engine:
         self._arm(self._armed_s)
 
     def stop(self, instant: float | None) -> None:
-        """Nothing is due from the instant on (None or one that has passed = now)."""
-        self._end_s = min(self._end_s, max(instant or 0.0, self._now()))
+        """Nothing is due from the instant on (None = now); what was sent already was due."""
+        instant = self._now() if instant is None else instant
+        self._end_s = min(self._end_s, max(instant, self._earliest_end_s))
 
     def close(self) -> None:
         self._timer.close()
@@ -147,6 +149,7 @@ class Engine:
             due_s, route, number = self._due[0]
             if due_s > now or due_s >= self._end_s:
                 return
+            self._earliest_end_s = math.nextafter(due_s, math.inf)
             heapq.heapreplace(self._due, (self._lanes[route].due_s(number + 1), route, number + 1))
             while due_s >= self._tally.current.end_s:
                 self._tally.advance(now)

@@ -46,7 +46,7 @@ class UserPool(OrderPart):
 class Contents(OrderPart):
     """The content ids that requests may name."""
 
-    id_format: str = Field(pattern=r"^[\w.:@{}-]+$", description="e.g. content-{number:05d}, numbers from 0")
+    id_format: str = Field(pattern=r"^[\w.:@{}-]+$", description="e.g. content-{number:05d}, numbers from 1")
     count: int = Field(ge=1)
 
 

@@ -108,7 +108,7 @@ class RequestMaker:
     def _content_id(self, random: bytes) -> str:
         # Log-uniform, that is Zipf with exponent 1: of 10,000 items the first 100 get half of the calls.
         share = int.from_bytes(random) / 2 ** (8 * len(random))
-        return self._contents.id_format.format(number=int((self._contents.count + 1) ** share) - 1)
+        return self._contents.id_format.format(number=int((self._contents.count + 1) ** share))
 
 
 def request_makers(order: WorkerOrder) -> dict[str, RequestMaker]:

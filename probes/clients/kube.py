@@ -27,6 +27,7 @@ T = TypeVar("T")
 TIMEOUT_S = 1.0
 THREADS = 32
 WATCH_S = 300
+CREDENTIALS_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,7 @@ class KubeReader:
         self._clock = clock
         self._api = api_client(target, connections=threads)
         self._host = str(self._api.configuration.host).rstrip("/")
+        self._credentials: tuple[float, dict[str, str]] = (float("-inf"), {})
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="kube-reader")
 
     def close(self) -> None:
@@ -119,12 +121,18 @@ class KubeReader:
         )
 
     def _headers(self) -> dict[str, str]:
-        # Asked for each call: the library renews tokens that expire.
-        settings = self._api.configuration.auth_settings().values()
-        return {"accept": "application/json"} | {entry["key"]: entry["value"] for entry in settings if entry["in"] == "header"}
+        # The library renews tokens that expire when it is asked for them, and each asking costs it half as much as a request.
+        now = self._clock.now()
+        made_at, headers = self._credentials
+        if now - made_at >= CREDENTIALS_S:
+            settings = self._api.configuration.auth_settings().values()
+            headers = {"accept": "application/json"} | {entry["key"]: entry["value"] for entry in settings if entry["in"] == "header"}
+            self._credentials = (now, headers)
+        return headers
 
 
 def api_client(target: Kubernetes, *, connections: int) -> Any:
+    """The official library's client with the credentials of this context only. Raises Unreachable."""
     settings = kubernetes_client.Configuration()
     settings.connection_pool_maxsize = connections
     # Proxies of the environment are for far clusters, never for this machine.

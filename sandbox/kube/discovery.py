@@ -163,7 +163,7 @@ def _openapi(path: str) -> Object:
     parts = path.split("/")
     group = parts[1] if parts[0] == "apis" and len(parts) == 3 else ""
     paths = dict(_openapi_path(path, resource) for resource in _in_group(group) if "patch" in resource.verbs)
-    return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION}, "paths": paths}
+    return {"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": VERSION}, "paths": paths, "components": {"schemas": {}}}
 
 
 def _openapi_path(prefix: str, resource: Resource) -> tuple[str, Object]:

@@ -66,7 +66,7 @@ def replica(environment: Mapping[str, str]) -> NoReturn:
     _own(server.data.parent, identity)
     give_up_root(identity)
     slot = server.name.replace("-", "_")
-    link = f"host={environment['PRIMARY_HOST']} port={environment['PRIMARY_PORT']} user=replicator connect_timeout=2"
+    link = f"host={environment['PRIMARY_HOST']} port={environment['PRIMARY_PORT']} user=replicator connect_timeout=5"
     _claim_slot(server, link, slot)
     if not server.data.exists():
         _base_backup(server, link)
@@ -75,23 +75,26 @@ def replica(environment: Mapping[str, str]) -> NoReturn:
 
 
 def _claim_slot(server: Server, link: str, slot: str) -> None:
-    """Make the replica's slot on the primary usable; waits up to a minute for a primary."""
-    deadline = time.monotonic() + _PRIMARY_PATIENCE_S
+    """Make the replica's slot on the primary usable."""
     command = [str(server.programs / "psql"), "-qAtX", "-v", "ON_ERROR_STOP=1", "-d", f"{link} dbname=postgres"]
-    while (done := _run([*command, "-c", _CLAIM_SLOT.format(slot=slot)])).returncode != 0:
-        if time.monotonic() > deadline:
-            sys.exit(f"the primary did not answer within {_PRIMARY_PATIENCE_S:.0f} s: {done.stderr.strip()}")
-        time.sleep(_RETRY_S)
+    _insist([*command, "-c", _CLAIM_SLOT.format(slot=slot)])
 
 
 def _base_backup(server: Server, link: str) -> None:
     fresh = _fresh(server.data)
     options = ["-X", "stream", "-c", "fast", "--no-sync", "--no-manifest"]
-    done = _run([str(server.programs / "pg_basebackup"), "-d", link, "-D", str(fresh), *options])
-    if done.returncode != 0:
-        sys.exit(f"the base backup failed: {done.stderr.strip()}")
+    _insist([str(server.programs / "pg_basebackup"), "-d", link, "-D", str(fresh), *options])
     (fresh / "standby.signal").touch()
     fresh.rename(server.data)
+
+
+def _insist(command: list[str]) -> None:
+    """Run a client of the primary until it succeeds, for up to a minute: the primary may start later than we do."""
+    deadline = time.monotonic() + _PRIMARY_PATIENCE_S
+    while (done := _run(command)).returncode != 0:
+        if time.monotonic() > deadline:
+            sys.exit(f"{Path(command[0]).name} had no success in {_PRIMARY_PATIENCE_S:.0f} s: {done.stderr.strip()}")
+        time.sleep(_RETRY_S)
 
 
 def _become(server: Server, settings: dict[str, str]) -> NoReturn:

@@ -13,6 +13,8 @@ from sandbox.services.log import configure
 # Source: PubNub's documentation, how long a subscribe call without messages is held.
 _POLL_TIMEOUT_S = 310.0
 _STOP_S = 1.0
+# Room for the longest message (32 KiB) in the path, where each of its bytes may take three.
+_LINE_BYTES = 128 * 1024
 
 
 def _arguments() -> argparse.Namespace:
@@ -35,7 +37,7 @@ async def serve(arguments: argparse.Namespace) -> None:
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     api = Api(keys, poll_timeout_s=arguments.poll_timeout_s)
     # With cancellation a poll ends when its client goes away, not when its time is over.
-    server = web.Server(api.handle, handler_cancellation=True, access_log=None)
+    server = web.Server(api.handle, handler_cancellation=True, access_log=None, max_line_size=_LINE_BYTES)
     runner = web.ServerRunner(server, shutdown_timeout=_STOP_S)
     await runner.setup()
     await web.TCPSite(runner, arguments.host, arguments.port).start()

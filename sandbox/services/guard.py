@@ -50,7 +50,7 @@ class Guard:
         return {
             "state": breaker.state.value,
             "failure_count": breaker.failure_count,
-            "transitions": {state.value: count for state, count in breaker.transitions.items()},
+            "transitions": breaker.transitions.total(),
         }
 
     async def attach(self, store: CopyStore, *, ttl_s: int) -> None:

@@ -107,7 +107,8 @@ class Service:
             Route("/health", self._health),
             Route("/metrics", self._metrics),
         ]
-        return Observed(Starlette(routes=self.routes() + watched, lifespan=self._lifespan), self)
+        errors = {Exception: _internal_error}
+        return Observed(Starlette(routes=self.routes() + watched, lifespan=self._lifespan, exception_handlers=errors), self)
 
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
@@ -142,6 +143,11 @@ class Service:
 
     async def _metrics(self, _: Request) -> Response:
         return Response(self.metrics.text(), media_type="text/plain; version=0.0.4")
+
+
+async def _internal_error(request: Request, error: Exception) -> Response:
+    # Starlette raises the error again after this answer, and the server logs it with its traceback.
+    return error_response(500, "INTERNAL_ERROR", f"{request.method} {request.scope['path']} failed: {type(error).__name__}")
 
 
 class Observed:

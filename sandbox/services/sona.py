@@ -117,12 +117,12 @@ class Sona(Service):
     async def _recommend(self, request: Request) -> Response:
         try:
             body = await json_body(request)
-            limit = min(int(body.get("limit", 20)), _LARGEST_LIMIT)
+            limit, user_id = _asked(body, request)
         except (ValueError, TypeError) as error:
             return error_response(400, "BAD_REQUEST", str(error))
         if (model := self._model) is None:
             return error_response(503, "SERVICE_UNAVAILABLE", "the items are not loaded yet", retry_after_s=1)
-        adapter, degraded = await self._adapter(request.headers.get("x-user-id") or body.get("user_id"), model)
+        adapter, degraded = await self._adapter(user_id, model)
         rows = np.arange(min(self.settings.sona_candidates, len(model.ids)))
         scores = model.score(rows, model.popularity[rows], adapter)
         best = np.argsort(-scores, kind="stable")[:limit]
@@ -172,6 +172,14 @@ class Sona(Service):
             rows = []
         liked = [model.features[model.rows[row["content_id"]]] for row in rows if row["content_id"] in model.rows]
         return _unit(sum(liked, _direction(user_id)))
+
+
+def _asked(body: dict[str, Any], request: Request) -> tuple[int, str | None]:
+    """How many items for whom; the token's user before the one of the body. Raises ValueError or TypeError."""
+    limit, user_id = int(body.get("limit", 20)), body.get("user_id")
+    if limit < 1 or not isinstance(user_id, str | None):
+        raise ValueError("limit must be a number from 1, user_id a text")
+    return min(limit, _LARGEST_LIMIT), request.headers.get("x-user-id") or user_id
 
 
 if __name__ == "__main__":

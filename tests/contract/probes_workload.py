@@ -10,6 +10,7 @@ class Handler(BaseHTTPRequestHandler):
     """Keeps its connections open, as the platform's services do."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
     breaker: ClassVar[dict[str, object]] = {"circuit_breaker": None, "transitions": 0}
     ready = True
     calls = 0

@@ -93,7 +93,7 @@ def module(name: str, *arguments: str, environment: Mapping[str, str]) -> Iterat
 # Valkey
 
 
-async def test_cache_counters_survive_a_flush_and_a_freeze_is_a_gap(tmp_path: Path) -> None:
+async def test_cache_counters_survive_a_flush_and_a_freeze(tmp_path: Path) -> None:
     port = free_port()
     url = f"redis://127.0.0.1:{port}/0"
     with module("sandbox.valkey", environment={"POD_IP": "127.0.0.1", "PORT": str(port), "VOLUME_DATA": str(tmp_path)}) as valkey:
@@ -117,9 +117,9 @@ async def test_cache_counters_survive_a_flush_and_a_freeze_is_a_gap(tmp_path: Pa
             with pytest.raises(Unreachable, match="redis 127"):
                 await reader.dbsize()
             assert time.monotonic() - began < 2
-            await until(lambda: CLOCK.now() - recorded.of(CacheLine)[-1].t > 3.2, "the time of a long gap")
             valkey.send_signal(signal.SIGCONT)
-            await until(lambda: recorded.of(GapLine), "the gap")
+            frozen_at = CLOCK.now()
+            await until(lambda: recorded.of(CacheLine)[-1].t > frozen_at, "it goes on")
         await reader.close()
 
 

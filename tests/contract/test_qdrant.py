@@ -21,7 +21,7 @@ from qdrant_client.http.exceptions import UnexpectedResponse
 from sandbox.qdrant.build import build_shard, shard_directory
 
 DIMENSIONS = 32
-READY_WITHIN_S = 10.0
+READY_WITHIN_S = 20.0
 
 
 class Server:
@@ -79,7 +79,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @pytest.fixture(scope="module")
 def client(server: Server) -> Iterator[QdrantClient]:
-    connected = QdrantClient(url=server.url, timeout=10)
+    connected = QdrantClient(url=server.url, timeout=20)
     yield connected
     connected.close()
 
@@ -340,7 +340,7 @@ def test_a_built_shard_opens_with_its_index_and_finds_what_an_exact_search_finds
     )
     assert built == 800
     with serving(tmp_path) as server:
-        client = QdrantClient(url=server.url, check_compatibility=False)
+        client = QdrantClient(url=server.url, check_compatibility=False, timeout=20)
         info = client.get_collection("media_content")
         assert (info.points_count, info.indexed_vectors_count, info.status) == (800, 800, models.CollectionStatus.GREEN)
         assert mean_recall(client, vectors, random_vectors(40, seed=12)) >= 0.95
@@ -360,7 +360,7 @@ def mean_recall(client: QdrantClient, vectors: npt.NDArray[np.float32], queries:
 
 def test_acknowledged_points_survive_kill_9_and_are_indexed_at_the_next_start(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
-        client = QdrantClient(url=server.url, check_compatibility=False)
+        client = QdrantClient(url=server.url, check_compatibility=False, timeout=20)
         client.create_collection(
             "kept",
             models.VectorParams(size=DIMENSIONS, distance=models.Distance.COSINE),

@@ -35,6 +35,7 @@ class _Half(asyncio.Protocol):
     def __init__(self) -> None:
         self.transport: asyncio.Transport | None = None
         self.peer: asyncio.Transport | None = None
+        self._early: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -42,6 +43,20 @@ class _Half(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self.peer is not None:
             self.peer.write(data)
+        elif self.transport is not None:
+            # Kept until there is a peer. (uvloop reads even if one pauses in connection_made.)
+            self._early.append(data)
+            self.transport.pause_reading()
+
+    def join(self, peer: asyncio.Transport) -> None:
+        """From now on the two sides are one connection."""
+        self.peer = peer
+        # Not writelines: with an empty list, uvloop's transport writes nothing any more.
+        for data in self._early:
+            peer.write(data)
+        self._early.clear()
+        if self.transport is not None:
+            self.transport.resume_reading()
 
     def pause_writing(self) -> None:
         if self.peer is not None and not self.peer.is_closing():
@@ -61,25 +76,17 @@ class _Half(asyncio.Protocol):
 
 
 class ClientHalf(_Half):
-    """The accepted side; it reads nothing until an endpoint is connected."""
+    """The accepted side, which finds itself an endpoint."""
 
     def __init__(self, backend: Backend) -> None:
         super().__init__()
         self._backend = backend
-        self._early = b""
         self._connecting: asyncio.Task[None] | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         assert self.transport is not None
-        self.transport.pause_reading()
         self._connecting = asyncio.get_running_loop().create_task(self._connect(self.transport))
-
-    def data_received(self, data: bytes) -> None:
-        # uvloop delivers what has come already although connection_made paused reading.
-        if self.peer is None:
-            self._early += data
-        super().data_received(data)
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
@@ -91,14 +98,11 @@ class ClientHalf(_Half):
             upstream = await _open(host, port)
             if upstream is None:
                 continue
-            if client.is_closing():
+            if client.is_closing() or upstream.is_closing():
                 upstream.abort()
-                return
-            half = cast(_Half, upstream.get_protocol())
-            half.peer, self.peer = client, upstream
-            if self._early:
-                upstream.write(self._early)
-            client.resume_reading()
+                break
+            cast(_Half, upstream.get_protocol()).join(client)
+            self.join(upstream)
             return
         reset(client)
 

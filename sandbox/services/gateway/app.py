@@ -119,7 +119,7 @@ class Gateway(Service):
         response = await backend.forward(request)
         body = bytes(response.body)
         if response.status_code == 200 and "x-degraded" not in response.headers:
-            await self._cache.put(request.target, body)
+            await self._cache.put(request.target, body, age_s=int(response.headers.get("Age", "0")))
             response.headers["ETag"] = etag(body)
             response.headers.setdefault("X-Cache", "MISS")
         return response

@@ -35,13 +35,16 @@ class ResponseCache:
         written, _, body = value.partition(b"\n")
         return Kept(body, max(0, int(time.time() - float(written))))
 
-    async def put(self, target: str, body: bytes) -> None:
-        """Keeps an answer; when Redis is away it is not kept."""
+    async def put(self, target: str, body: bytes, *, age_s: int) -> None:
+        """Keeps an answer that was `age_s` old already; when Redis is away it is not kept."""
         content = target.startswith("/api/v1/content/")
-        ttl_s = self._settings.gateway_content_cache_s if content else self._settings.gateway_other_cache_s
-        value = f"{time.time():.3f}\n".encode() + body
+        lives_s = self._settings.gateway_content_cache_s if content else self._settings.gateway_other_cache_s
+        ttl_s = int(lives_s) - age_s
+        if ttl_s <= 0:
+            return
+        value = f"{time.time() - age_s:.3f}\n".encode() + body
         try:
-            await self._store.put(_key(target), value, ttl_s=int(ttl_s))
+            await self._store.put(_key(target), value, ttl_s=ttl_s)
         except StoreError:
             return
 

@@ -85,7 +85,7 @@ def test_two_operations_a_second_each_user_with_its_own_numbers_in_order() -> No
         numbers = [line.number for line in sent if line.user == user]
         assert numbers == list(range(len(numbers)))
     assert {(line.user, line.number) for line in deliveries(lines)} == {(line.user, line.number) for line in sent}
-    assert platform.bodies[0] == {"operation": "add", "content_id": "content-00000", "operation_id": "probe-r-1-user-1-0"}
+    assert platform.bodies[0] == {"operation": "add", "content_id": "content-00001", "operation_id": "probe-r-1-user-1-0"}
 
 
 def test_after_stop_it_waits_until_everything_accepted_has_arrived() -> None:

@@ -1,0 +1,52 @@
+# The two commands are `make run` and `make test`. Every other target says what it is for in `make help`.
+PYTHON ?= python3
+EXPERIMENT ?= experiments/full.json
+export CHAOS_FLAW := $(or $(FLAW),$(CHAOS_FLAW))
+export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
+export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
+BIN := .venv/bin
+
+.PHONY: help run test check unit contract e2e fuzz lock clean set-up set-up-test
+
+help: ## what each target does
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+run: set-up ## run EXPERIMENT (default: full.json) on a sandbox; FLAW=a,b TIME_SCALE= LOAD_SCALE= vary it
+	@$(BIN)/chaos --no-version-check run "$(EXPERIMENT)"
+
+test: set-up-test ## set up and pass the tests
+	@$(BIN)/python -m pytest tests
+
+unit: set-up-test ## the tests that need no server
+	@$(BIN)/python -m pytest tests/unit
+
+contract: set-up-test ## adapters and sandbox servers against each other
+	@$(BIN)/python -m pytest tests/contract
+
+e2e: set-up-test ## the real commands in subprocesses
+	@$(BIN)/python -m pytest tests/e2e
+
+fuzz: set-up-test ## the property tests with fresh seeds
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit -m "not slow"
+
+check: set-up-test ## ruff, mypy and import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+set-up:
+	@$(PYTHON) tools/set_up.py run
+	@$(BIN)/python -m sandbox prepare
+
+set-up-test:
+	@$(PYTHON) tools/set_up.py test
+	@$(BIN)/python -m sandbox prepare
+
+lock: ## write both locks anew (needs uv); they record no download address
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --extra sandbox pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --all-extras -c requirements.lock pyproject.toml -o requirements-dev.lock
+
+clean: ## remove what set-up made: .venv, the sandbox's cached data, tool caches (runs stay)
+	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox forget; fi
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
