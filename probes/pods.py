@@ -45,13 +45,15 @@ class PodsProbe:
 
     async def _list_for_ever(self) -> None:
         async for _ in ticks(self._clock, LIST_PERIOD_S):
-            await self._read_selectors()
+            newly_known = await self._read_selectors()
             changed = await self._list()
-            self._judge_watch(changed)
+            self._judge_watch(changed and not newly_known)
 
-    async def _read_selectors(self) -> None:
-        unknown = [workload for workload in self._resources if workload not in self.view.workloads]
-        await asyncio.gather(*(self._read_selector(workload) for workload in unknown))
+    async def _read_selectors(self) -> bool:
+        """Read those that are not known yet; whether one became known."""
+        before = self.view.workloads
+        await asyncio.gather(*(self._read_selector(workload) for workload in self._resources if workload not in before))
+        return self.view.workloads != before
 
     async def _read_selector(self, workload: str) -> None:
         try:

@@ -18,13 +18,15 @@ _DOWN_PATIENCE_S = 10.0
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Exit code: 0 done; 1 refused, or no such sandbox; 2 the command line is wrong."""
+    """Exit code: 0 done; 1 refused, or no such sandbox; 2 the command line is wrong; 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         code: int = options.run(options)
     except SandboxError as error:
         print(f"sandbox: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:  # while the data is built; a running sandbox handles it itself
+        return 130
     return code
 
 

@@ -62,6 +62,6 @@ def available_memory_bytes(meminfo: str) -> int:
 
 def _directory(path: Path, variable: str) -> Iterable[str]:
     """The first parent that exists decides whether the directory can be made."""
-    existing = next(parent for parent in (path, *path.parents) if parent.exists())
+    existing = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         yield f"{existing} is not writable: set {variable} to a directory that is"

@@ -155,7 +155,10 @@ def exclusive(lock_file: Path) -> Iterator[None]:
 
 def _make_home(path: Path) -> None:
     """Make the home: others may pass through (PostgreSQL runs as nobody when we are root), not look into it."""
-    path.mkdir(mode=0o711, parents=True, exist_ok=True)
+    try:
+        path.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise SandboxError(f"{path} cannot be made ({error.strerror}): set CHAOS_SANDBOX_HOME to a directory that can") from error
     if path.stat().st_uid != os.getuid():
         raise SandboxError(f"{path} belongs to another user: set CHAOS_SANDBOX_HOME to a directory of your own")
 

@@ -18,13 +18,13 @@ LAGGED_RATIO, LAGGED_COUNT = 0.01, 3
 _PLAIN = frozenset({Outcome.FRESH, Outcome.CACHED, Outcome.FALLBACK})
 
 
-def load_gaps(history: History, span: Span) -> list[str]:
-    """Sentences about seconds of the load in the span whose outcomes are unknown or made by our own generator."""
-    plan = history.recording.load_plans.get("load")
+def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
+    """Sentences about seconds of a source in the span whose outcomes are unknown or made by our own generator."""
+    plan = history.recording.load_plans.get(source)
     if plan is None:
-        return ["no load was recorded"]
-    tallies = history.recording.tallies.get("load", {})
-    lines = _exceptions_by_second(history)
+        return [f"no requests of source {source} were recorded"]
+    tallies = history.recording.tallies.get(source, {})
+    lines = _exceptions_by_second(history, source)
     missing, limited, torn = [], [], []
     first = max(0, math.floor(span.start - plan.start_s + 1e-9))
     for second in range(first, max(first, math.ceil(span.end - plan.start_s - 1e-9))):
@@ -35,7 +35,7 @@ def load_gaps(history: History, span: Span) -> list[str]:
             limited.append(second)
         elif _exceptional(tally) > lines.get(second, 0):
             torn.append(second)
-    words = (("without a record of the load", missing), ("generator-limited", limited), ("with lost request lines", torn))
+    words = ((f"without a record of source {source}", missing), ("generator-limited", limited), ("with lost request lines", torn))
     return [f"{len(seconds)} s {what} (first at {_at(history, plan.start_s, seconds[0])})" for what, seconds in words if seconds]
 
 
@@ -74,11 +74,11 @@ def _silences(history: History, span: Span, probe: str) -> list[str]:
     ]
 
 
-def _exceptions_by_second(history: History) -> dict[int, int]:
-    plan = history.recording.load_plans["load"]
+def _exceptions_by_second(history: History, source: str) -> dict[int, int]:
+    plan = history.recording.load_plans[source]
     seconds: dict[int, int] = {}
     for line in history.recording.requests:
-        if line.source == "load" and line.outcome not in _PLAIN:
+        if line.source == source and line.outcome not in _PLAIN:
             second = math.floor(plan.due(line.route, line.number) - plan.start_s + 1e-9)
             seconds[second] = seconds.get(second, 0) + 1
     return seconds

@@ -45,15 +45,20 @@ class Seed:
 
 def prepared(password: str, progress: Progress) -> Seed:
     """The seeded stores, built (some 10 s) where no entry for these sources, versions and this password exists."""
-    root = cache_root()
+    root = _writable(cache_root())
+    with exclusive(root / "lock"):
+        return _find_or_build(root, root / f"seed-{_key(password)}", password, progress)
+
+
+def _writable(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
-        with exclusive(root / "lock"):
-            return _find_or_build(root, root / f"seed-{_key(password)}", password, progress)
-    except (PermissionError, NotADirectoryError) as error:
+        (root / "lock").touch()
+    except OSError as error:
         raise SandboxError(
             f"the cache {root} is not writable ({error.strerror}): set CHAOS_SANDBOX_CACHE to a directory that is"
         ) from error
+    return root
 
 
 def _find_or_build(root: Path, entry: Path, password: str, progress: Progress) -> Seed:

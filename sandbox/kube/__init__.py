@@ -7,7 +7,8 @@ Where it differs from a real cluster, on purpose:
 - images are ignored: a container is its `command` + `args`, run as a local process with a small, fixed environment;
 - an emptyDir volume is a directory whose path the process finds in `VOLUME_<NAME>`; other volumes are not mounted;
 - a readiness probe runs every 0.1 s until its first success, for at most 10 s, instead of once a period;
-- deleting with grace 0 ends the process before the answer is sent (a real kubelet may take a moment longer);
+- a liveness probe without initialDelaySeconds starts one period after the container;
+- deleting with grace 0 sends SIGKILL before the answer is sent (a real kubelet may take a moment longer);
 - a Service with no ready endpoint refuses at once (kube-proxy rejects about once a second and lets others hang);
 - PodDisruptionBudgets are stored but not enforced; server-side apply merges but tracks no field owners;
 - protobuf bodies are refused with 415, so `kubectl create namespace|configmap` needs `kubectl apply -f`.

@@ -77,7 +77,7 @@ class ProbeLoop:
 
     async def run(self) -> None:
         probe = self._target.probe
-        await asyncio.sleep(probe.get("initialDelaySeconds", 0))
+        await asyncio.sleep(probe.get("initialDelaySeconds") or (0 if self._eager else probe["periodSeconds"]))
         if self._eager:
             await self._first_success()
         failures = successes = 0

@@ -5,7 +5,7 @@ Source: spec 3.5, "Zero downtime (availability maintained)"; the definition is d
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps, probe_gaps
+from steady_state.blindness import load_gaps
 from steady_state.downtime import Downtime, downtimes
 from steady_state.history import History
 from steady_state.instants import Span
@@ -28,7 +28,7 @@ def judge_span(history: History, span: Span) -> Finding:
     evidence = tuple(_sentence(history, one) for one in found[:5])
     if worst is not None and longest >= limit:
         return Finding(Verdict.FAIL, _sentence(history, worst), longest, limit, "s", len(found), where, evidence)
-    gaps = load_gaps(history, span) + probe_gaps(history, span, "outside")
+    gaps = load_gaps(history, span) + load_gaps(history, span, "outside")
     if gaps:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
     shortest = f"{len(found)} shorter than {limit:g} s, longest {longest:.1f} s" if found else "none"

@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 import yaml
 
+from sandbox.kube.cluster import Cluster
+
 NAMESPACE = "media-gateway"
 _HERE = Path(__file__).parent
 _READY = {"httpGet": {"path": "/ready", "port": "http"}, "periodSeconds": 1, "failureThreshold": 1}
@@ -49,8 +51,8 @@ def objects(ports: dict[str, int]) -> list[dict[str, Any]]:
 
 @contextmanager
 def cluster(directory: Path, prefix: str, ports: dict[str, int]) -> Iterator[dict[str, Any]]:
-    """Start it, wait until its pods are ready, stop it. Yields what the runner says about it."""
-    command = [sys.executable, str(_HERE / "kube" / "run_cluster.py"), str(directory), prefix]
+    """Start it in a process of its own, wait until its pods are ready, stop it. Yields what `serve` says about it."""
+    command = [sys.executable, __file__, str(directory), prefix]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
@@ -120,3 +122,23 @@ def kubeconfig_through(relay_port: int, kubeconfig: Path, destination: Path) -> 
     with os.fdopen(descriptor, "w") as file:
         yaml.safe_dump(document, file)
     return destination
+
+
+async def serve(directory: Path, prefix: str) -> None:
+    """Run a cluster with the objects on stdin until SIGTERM; one JSON line on stdout when its pods are ready."""
+    stop = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    made = json.load(sys.stdin)
+    running = Cluster(directory, prefix)
+    try:
+        await running.start()
+        await running.apply(made)
+        await running.wait_ready(NAMESPACE, 30)
+        print(json.dumps({"kubeconfig": str(running.kubeconfig), "api_url": running.api_url, "pids": running.pids()}), flush=True)
+        await stop.wait()
+    finally:
+        await running.stop()
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(Path(sys.argv[1]), sys.argv[2]))

@@ -68,6 +68,16 @@ class ScriptedServer:
             connection.break_if_idle()
         await asyncio.sleep(0)
 
+    async def close(self) -> None:
+        """Close the port and every connection for good."""
+        assert self._server is not None
+        self._server.close()
+        await asyncio.sleep(0.01)  # connections that are being accepted
+        while self._connections:
+            for connection in list(self._connections):
+                connection.abort()
+            await asyncio.sleep(0)
+
 
 class _Connection(asyncio.Protocol):
     def __init__(self, server: ScriptedServer) -> None:
@@ -77,7 +87,10 @@ class _Connection(asyncio.Protocol):
 
     def break_if_idle(self) -> None:
         if not self._holds:
-            self._transport.abort()
+            self.abort()
+
+    def abort(self) -> None:
+        self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)

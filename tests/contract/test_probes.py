@@ -187,7 +187,10 @@ async def test_a_killed_pod_and_its_breakers(platform: Platform, kube: KubeReade
         first, second = (pod.name for pod in pods.view.pods("gateway"))
         turned_at = CLOCK.now()
         await kube.pod_get(first, pods.view.pods("gateway")[0].port("http"), "/turn/open")
-        opened = lambda: [line for line in recorded.of(BreakerLine) if line.replica == first and line.state == "open"]  # noqa: E731
+
+        def opened() -> list[BreakerLine]:
+            return [line for line in recorded.of(BreakerLine) if line.replica == first and line.state == "open"]
+
         await recorded.until(lambda: len(opened()) == 2, "both sources show the breaker open")
         assert all(line.previous_t is not None and line.previous_t - 0.05 < line.t and line.t - turned_at < 0.6 for line in opened())
         assert {line.transitions for line in opened()} == {1, None}
@@ -195,7 +198,10 @@ async def test_a_killed_pod_and_its_breakers(platform: Platform, kube: KubeReade
         known = {pod.name for pod in pods.view.pods("gateway")}
         killed_at = CLOCK.now()
         os.kill(platform.pids[f"{NAMESPACE}/{second}/main"], signal.SIGKILL)
-        gateway = lambda: [line for line in recorded.of(PodsLine) if line.workload == "gateway" and line.t > killed_at]  # noqa: E731
+
+        def gateway() -> list[PodsLine]:
+            return [line for line in recorded.of(PodsLine) if line.workload == "gateway" and line.t > killed_at]
+
         await recorded.until(lambda: any(sum(pod.ready for pod in line.pods) < 2 for line in gateway()), "the loss shows")
         assert gateway()[0].t - killed_at < 1.0
         await recorded.until(lambda: sum(pod.ready for pod in gateway()[-1].pods) == 2, "the platform is whole again")

@@ -39,7 +39,7 @@ from sandbox.process import die_with_parent, unprivileged
 from steady_state.observations import CacheLine, DeliveryLine, GapLine, Observation, OperationLine, ReplicationLine
 
 Kind = TypeVar("Kind")
-DEADLINE_S = 15.0
+DEADLINE_S = 30.0
 CLOCK = SystemClock()
 
 

@@ -197,6 +197,18 @@ def test_an_unknown_flaw_is_refused_in_one_sentence() -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.parametrize(("variable", "arguments"), [("CHAOS_SANDBOX_HOME", ("up",)), ("CHAOS_SANDBOX_CACHE", ("prepare",))])
+def test_a_directory_that_cannot_be_is_refused_with_the_fix(
+    variable: str, arguments: tuple[str, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv(variable, str(tmp_path / "file" / "below"))
+    done = sandbox(*arguments)
+    assert done.returncode == 1
+    assert f"set {variable} to a directory that" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_down_leaves_nothing(behind: Status, home: Path) -> None:
     processes = tree(behind["pids"]["supervisor"])
     done = sandbox("down", "--name", "behind")

@@ -97,6 +97,7 @@ class FakeKube:
         self.deaf = False
         self.expired = False
         self.down = False
+        self.unreadable: set[str] = set()
         self.take_s: dict[str, float] = {}
         self.pages: Callable[[str, str], Answer] = lambda pod, path: Answer(200, b"{}")
         self.fetches: list[tuple[str, str]] = []
@@ -143,7 +144,7 @@ class FakeKube:
         return self.pages(name, path)
 
     def _check(self, what: str) -> None:
-        if self.down:
+        if self.down or what in self.unreadable:
             raise Unreachable(what, "refused")
 
 

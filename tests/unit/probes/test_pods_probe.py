@@ -117,3 +117,11 @@ def test_a_workload_that_cannot_be_read_is_a_gap_and_never_an_empty_line() -> No
     lines, _ = run([(3.5, lambda kube: setattr(kube, "down", False))], end_s=6, kube_before=lambda kube: setattr(kube, "down", True))
     assert gateway(lines) == [(4.0, BOTH)]
     assert {(line.subject, round(line.t - START_S, 3)) for line in lines if isinstance(line, GapLine)} == {("gateway", 4.0), ("sync", 4.0)}
+
+
+def test_a_workload_that_is_read_late_is_shown_then_and_says_nothing_about_the_watch() -> None:
+    lines, kube = run([(5.5, lambda kube: kube.unreadable.clear())], end_s=9, kube_before=lambda kube: kube.unreadable.add("gateway"))
+    assert gateway(lines) == [(6.0, BOTH)]
+    assert [(line.subject, line.reason) for line in lines if isinstance(line, GapLine)] == [("gateway", "gateway: refused")]
+    assert not [line for line in lines if isinstance(line, NoteLine)]
+    assert len(kube.watches) == 1

@@ -24,6 +24,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def answer(self, code: int, body: bytes) -> None:
         self.send_response(code)
+        self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)

@@ -1,4 +1,4 @@
-"""Runs one cluster for the tests: `run_cluster.py STATE_DIR PREFIX`, objects as JSON on stdin; SIGTERM stops it.
+"""Runs one cluster for the tests: `kube_runner.py STATE_DIR PREFIX`, objects as JSON on stdin; SIGTERM stops it.
 
 Says {"kubeconfig", "api_url", "token", "ready_s"} in one JSON line on stdout once all workloads are ready.
 """

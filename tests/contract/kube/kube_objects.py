@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 NAMESPACE = "media-gateway"
-WORKLOAD = str(Path(__file__).with_name("workload.py"))
+WORKLOAD = str(Path(__file__).with_name("kube_workload.py"))
 
 
 def namespace() -> dict[str, Any]:
