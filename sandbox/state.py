@@ -85,7 +85,7 @@ class StateDirectory:
 
     def create(self) -> TextIO:
         """Make the directory, empty, and lock it; returns the open lock. Raises SandboxError when it is taken."""
-        _make_home(self.path.parent)
+        make_home()
         with exclusive(self.path.parent / "lock"):
             remove_dead()
             self.path.mkdir(mode=0o711, exist_ok=True)
@@ -127,7 +127,7 @@ class StateDirectory:
 
 def all_states() -> list[StateDirectory]:
     """The directories of all sandboxes, running or dead."""
-    return [StateDirectory(path) for path in sorted(home().iterdir()) if path.is_dir()] if home().is_dir() else []
+    return [StateDirectory(path) for path in sorted(home().glob("[!.]*")) if path.is_dir()]
 
 
 def remove_dead() -> None:
@@ -153,14 +153,16 @@ def exclusive(lock_file: Path) -> Iterator[None]:
         yield
 
 
-def _make_home(path: Path) -> None:
+def make_home() -> Path:
     """Make the home: others may pass through (PostgreSQL runs as nobody when we are root), not look into it."""
+    path = home()
     try:
         path.mkdir(mode=0o711, parents=True, exist_ok=True)
     except OSError as error:
         raise SandboxError(f"{path} cannot be made ({error.strerror}): set CHAOS_SANDBOX_HOME to a directory that can") from error
     if path.stat().st_uid != os.getuid():
         raise SandboxError(f"{path} belongs to another user: set CHAOS_SANDBOX_HOME to a directory of your own")
+    return path
 
 
 def _try_lock(lock: TextIO) -> bool:

@@ -50,8 +50,6 @@ class Voice:
 
 def supervise(options: Options, voice: Voice) -> None:
     """Run one sandbox until it is told to stop. Raises SandboxError when it cannot come up."""
-    # PostgreSQL runs as another user when we are root: it may pass through our directories, and read none of our files.
-    os.umask(0o066)
     settings = _settings(options.flaws)
     state = StateDirectory.of(options.name)
     with state.create():

@@ -22,6 +22,7 @@ from sandbox.postgres import programs
 from sandbox.postgres.options import COMMON, arguments
 from sandbox.process import Identity, die_with_parent, unprivileged
 from sandbox.qdrant.build import build_shard, shard_directory
+from sandbox.state import make_home
 
 COLLECTION = "media_content"
 DATABASE = "media_gateway"
@@ -29,7 +30,15 @@ _SCHEMA = Path(__file__).with_name("schema.sql")
 _START_PATIENCE_S = 30.0
 # Loopback is not a border between users of one machine; the sandbox holds nothing that is worth one.
 _ACCESS = "host all all 127.0.0.0/8 trust\nhost replication all 127.0.0.0/8 trust\n"
-_LOADING = {"log_min_messages": "fatal", "max_wal_senders": "0", "wal_level": "minimal"}
+# Little log of writes, since every primary starts with a copy of it.
+_LOADING = {
+    "log_min_messages": "fatal",
+    "max_wal_senders": "0",
+    "max_wal_size": "6MB",
+    "min_wal_size": "2MB",
+    "wal_keep_size": "0",
+    "wal_level": "minimal",
+}
 _ROLES = """
     create role media login;
     grant pg_monitor to media;
@@ -64,9 +73,9 @@ def payload(item: Item) -> dict[str, Any]:
 
 
 def _build_postgres(destination: Path, items: list[Item], password: str) -> None:
-    """Build in the temporary directory: a cache below root's home is out of reach for the user that PostgreSQL runs as."""
+    """Build among the sandboxes: a cache below root's home is out of reach for the user that PostgreSQL runs as."""
     identity = unprivileged()
-    with tempfile.TemporaryDirectory(prefix="chaos-sandbox-build-") as name:
+    with tempfile.TemporaryDirectory(prefix=".building-", dir=make_home()) as name:
         workshop = Path(name)
         workshop.chmod(0o711)
         bin_directory = programs.usable(identity, workshop)

@@ -64,7 +64,6 @@ def _writable(root: Path) -> Path:
 def _find_or_build(root: Path, entry: Path, password: str, progress: Progress) -> Seed:
     if not entry.exists():
         _require_space(root)
-        _require_space(Path(tempfile.gettempdir()))
         started = time.monotonic()
         building = Path(tempfile.mkdtemp(prefix="building-", dir=root))
         try:
@@ -92,7 +91,7 @@ def _require_space(directory: Path) -> None:
     if free < NEEDED_BYTES:
         raise SandboxError(
             f"{directory} has {free / 1e6:.0f} MB free and the sandbox's data needs {NEEDED_BYTES / 1e6:.0f} MB: "
-            "free some space, or set CHAOS_SANDBOX_CACHE and TMPDIR to a larger disk"
+            "free some space, or set CHAOS_SANDBOX_CACHE to a directory on a larger disk"
         )
 
 

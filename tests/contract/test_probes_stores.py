@@ -171,8 +171,7 @@ async def test_standbys_and_transactions(seed: Path) -> None:
             assert recorded.of(ReplicationLine)[-1].replicas[0].lag_bytes < 1_000_000
             assert await primary.transactions() > 0
             assert await standby.transactions() >= 0
-            # The server's whole tree: its children hold the connections.
-            os.kill(replica.pid, signal.SIGINT)
+            replica.send_signal(signal.SIGINT)
             await until(lambda: recorded.of(ReplicationLine)[-1].replicas == [], "the replica is away")
             with pytest.raises(Unreachable, match="replica-0"):
                 await standby.transactions()

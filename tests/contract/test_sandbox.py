@@ -205,8 +205,15 @@ def test_a_directory_that_cannot_be_is_refused_with_the_fix(
     monkeypatch.setenv(variable, str(tmp_path / "file" / "below"))
     done = sandbox(*arguments)
     assert done.returncode == 1
-    assert f"set {variable} to a directory that" in done.stderr
+    assert f": set {variable} to " in done.stderr
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root's servers run as somebody else")
+def test_a_home_that_postgresql_cannot_reach_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path.chmod(0o700)
+    monkeypatch.setenv("CHAOS_SANDBOX_HOME", str(tmp_path))
+    assert "is closed to 'nobody'" in sandbox("up").stderr
 
 
 def test_down_leaves_nothing(behind: Status, home: Path) -> None:
