@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import resources
 
 import yaml
@@ -38,6 +39,7 @@ def known_sets() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+@cache
 def load_criteria_set(name: str) -> CriteriaSet:
     """The set of this name. Raises PlanError when there is none, or when it is wrong."""
     if name not in known_sets():

@@ -10,8 +10,8 @@ from typing import Literal, TypeVar
 
 from pydantic import JsonValue
 
-from orchestrator.errors import HealFailed, OrchestratorError, TargetError
-from orchestrator.faults.base import Fault, Receipt
+from orchestrator.errors import HarnessError, HealFailed, OrchestratorError, TargetError
+from orchestrator.faults.base import Fault, Proof, Receipt
 from orchestrator.ledger import Ledger
 from orchestrator.plan import PREPARE_LEAD_S, PlannedFault
 from probes.clock import Clock
@@ -21,9 +21,12 @@ EXPOSURE_LEAD_S = 1.0
 """The target's counters are read again this long before the injection: reading must not make it late."""
 CALL_S = 8.0
 """No call of a fault to its target may take longer."""
+HEAL_S = 3 * CALL_S
+"""Taking a fault away may take several calls."""
 PROOF_WITHIN_S = 10.0
 """Source: design 6, felt within 10 s."""
 PROOF_PERIOD_S = 0.1
+GRADES = ("acknowledged", "read_back", "felt")
 
 T = TypeVar("T")
 Step = Literal["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed", "failed", "heal_failed"]
@@ -72,33 +75,39 @@ class FaultLife:
             receipt = await self._prepare(instant)
             if receipt is not None and await self._wait_until(instant):
                 await self._injected(receipt)
-        except OrchestratorError as error:
-            self._note("failed", {"reason": str(error)})
-            self.course.trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - the named edge: whatever a fault runs into is recorded, and then it is healed
+            self._report("failed", {"reason": self._troubled(error)})
         finally:
-            await self._heal()
-            await self.fault.close()
-            self._over.set()
+            await self._end()
         return self.course
 
+    async def _end(self) -> None:
+        """Heal and let go; whatever happens, the life is over afterwards."""
+        try:
+            await self._heal()
+            await self._bounded(self.fault.close())
+        except Exception as error:  # noqa: BLE001 - the named edge: nobody would hear it, and the run waits for this end
+            self._troubled(error)
+        finally:
+            self._over.set()
+
     async def _heal(self) -> None:
-        """Take the fault away if a receipt is open. Whatever happens, it is recorded."""
+        """Take the fault away if a receipt is open. A recording that cannot be written does not keep us from it."""
         receipt = self.receipt
         if receipt is None:
             return
-        self._note("healing")
+        self._report("healing")
         try:
-            async with asyncio.timeout(3 * CALL_S):
+            async with asyncio.timeout(HEAL_S):
                 await self.fault.heal(receipt)
-        except (OrchestratorError, TimeoutError) as error:
-            remedy = error.remedy if isinstance(error, HealFailed) else "orchestrator heal"
-            self._note("heal_failed", {"reason": str(error) or "it took too long", "remedy": remedy})
-            self.course.trouble = str(error)
+        except Exception as error:  # noqa: BLE001 - the named edge: a fault that is left behind is said so, whatever the reason
+            remedy = error.remedy if isinstance(error, HealFailed) else "take it away as the ledger's receipt says"
+            self._report("heal_failed", {"reason": self._troubled(error), "remedy": remedy})
             return
-        self._note("healed")
+        self._report("healed")
+        self.course.healed = True
         self.ledger.close(receipt)
         self.receipt = None
-        self.course.healed = True
 
     async def _prepare(self, instant: float) -> Receipt | None:
         if not await self._wait_until(instant - PREPARE_LEAD_S):
@@ -115,34 +124,39 @@ class FaultLife:
 
     async def _injected(self, receipt: Receipt) -> None:
         began = self.clock.now()
-        self.course.injected = True
         self.course.drift_s = round(began - self.start - self.planned.at_s, 4)
         self._note("injecting", t=began)
         await self._bounded(self.fault.inject(receipt))
+        self.course.injected = True
         self._note("injected")
         proving = asyncio.create_task(self._prove(receipt, began))
         try:
             await self._wait_until(began + self.planned.hold_s)
             if not self.planned.hold_s:
-                await proving
+                await asyncio.wait({proving})
         finally:
             proving.cancel()
-            await asyncio.gather(proving, return_exceptions=True)
+            (outcome,) = await asyncio.gather(proving, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
 
     async def _prove(self, receipt: Receipt, began: float) -> None:
-        """Look until the effect is felt or the time for it is over; record the best proof."""
-        last: dict[str, JsonValue] = {"grade": "acknowledged", "detail": "no look succeeded"}
-        while self.clock.now() < began + PROOF_WITHIN_S and not self.aborted.is_set():
-            try:
-                proof = await self._bounded(self.fault.prove(receipt))
-                last = {"grade": proof.grade, "detail": proof.detail}
-            except TargetError as error:
-                last = {"grade": "acknowledged", "detail": str(error)}
-            if last["grade"] == "felt":
-                self.course.felt = True
-                break
-            await self.clock.sleep_until(self.clock.now() + PROOF_PERIOD_S)
-        self._note("proof", last)
+        """Look until the effect is felt or the time for it is over; record the best proof, also when the hold ends first."""
+        best = Proof("acknowledged", "no look succeeded")
+        try:
+            while best.grade != "felt" and self.clock.now() < began + PROOF_WITHIN_S and not self.aborted.is_set():
+                best = max(best, await self._look(receipt), key=lambda proof: GRADES.index(proof.grade))
+                if best.grade != "felt":
+                    await self.clock.sleep_until(self.clock.now() + PROOF_PERIOD_S)
+        finally:
+            self.course.felt = best.grade == "felt"
+            self._report("proof", {"grade": best.grade, "detail": best.detail})
+
+    async def _look(self, receipt: Receipt) -> Proof:
+        try:
+            return await self._bounded(self.fault.prove(receipt))
+        except TargetError as error:
+            return Proof("acknowledged", str(error))
 
     async def _bounded(self, work: Awaitable[T]) -> T:
         """The work within CALL_S. Raises TargetError when it takes longer."""
@@ -162,6 +176,19 @@ class FaultLife:
             sleeping.cancel()
             aborting.cancel()
         return not self.aborted.is_set()
+
+    def _troubled(self, error: Exception) -> str:
+        """The error in words, kept for the journal beside what went wrong before."""
+        text = str(error) if isinstance(error, OrchestratorError) else f"{type(error).__name__}: {error}".rstrip(": ")
+        self.course.trouble = "; ".join(filter(None, (self.course.trouble, text)))
+        return text
+
+    def _report(self, phase: Step, data: dict[str, JsonValue] | None = None) -> None:
+        """A note that must not stop what comes next."""
+        try:
+            self._note(phase, data)
+        except HarnessError as error:
+            self._troubled(error)
 
     def _note(self, phase: Step, data: dict[str, JsonValue] | None = None, *, t: float | None = None) -> None:
         instant = self.clock.now() if t is None else t

@@ -17,7 +17,12 @@ class Ledger:
         self.path = path
 
     def open(self, receipt: Receipt) -> None:
-        """Write the receipt down. Raises HarnessError: without a receipt on disk nothing may be injected."""
+        """Write the receipt down. Raises HarnessError: without a receipt on disk nothing may be injected.
+
+        One fault has one receipt: a second would hide what the first must heal.
+        """
+        if any(one.fault == receipt.fault for one in self.open_receipts()):
+            raise HarnessError(f"the ledger {self.path} has an open receipt of {receipt.fault} already: heal it first")
         self._append({"event": "opened", "receipt": receipt.model_dump(mode="json")})
 
     def close(self, receipt: Receipt) -> None:
@@ -39,17 +44,25 @@ class Ledger:
         if not self.path.exists():
             return []
         entries = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self._read().splitlines():
             try:
                 entries.append(json.loads(line))
             except ValueError:
                 continue
         return entries
 
+    def _read(self) -> str:
+        try:
+            return self.path.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise HarnessError(f"the ledger {self.path} cannot be read: {error}") from error
+
     def _append(self, entry: dict[str, object]) -> None:
         try:
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
+            with self.path.open("a+", encoding="utf-8", errors="replace") as file:
+                # A crash may have cut the last line off: what follows must not be lost with it.
+                torn = file.tell() > 0 and not self._read().endswith("\n")
+                file.write(("\n" if torn else "") + json.dumps(entry) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:

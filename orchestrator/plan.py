@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -14,11 +16,12 @@ from orchestrator.errors import PlanError
 from orchestrator.faults.base import Settings
 from orchestrator.faults.kinds import KINDS
 from orchestrator.load.profile import Profile
+from orchestrator.shape import check_shape
 
 MODULE = "orchestrator.activities"
 TIMELINE = "orchestrator.timeline"
 EXTENSION = "orchestrator"
-END = "end_of_timeline"
+END, PROBES, ROLLBACK = "end_of_timeline", ("ready", "verdict"), "heal_all"
 PREPARE_LEAD_S = 12.0
 """`prepare` runs this long before the injection. Source: design 6."""
 SETTLE_ROOM_S = 28.0
@@ -27,6 +30,8 @@ LEAST_HOLD_S = 10.0
 """A scaled hold is never shorter. Source: design 2."""
 AS_WRITTEN_S = 600.0
 """Experiments up to this long run as written, whatever the time scale. Source: design 2."""
+FAULT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
+"""A fault's name is also the name of what it puts on the target."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +71,19 @@ class Plan:
 
 def read_plan(experiment: Mapping[str, Any]) -> Plan:
     """The plan of a Chaos Toolkit experiment, at full scale. Raises PlanError."""
+    check_shape(experiment)
     settings = _extension(experiment)
     length_s = _duration(settings, "length", "extensions.orchestrator.length")
     _require_control(experiment)
     _require_probes(experiment)
-    method = experiment.get("method") or []
+    method = experiment["method"]
+    _require_end(method, length_s)
     faults = tuple(_fault(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_fault(activity))
     foreign = {activity["name"]: _at(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_foreign(activity)}
-    _require_end(method, length_s)
-    _check_timeline(faults, foreign, length_s)
     _no_untimed(method)
+    _check_names(method)
+    _check_timeline(faults, foreign, length_s)
+    _check_rollbacks(experiment)
     criteria = load_criteria_set(str(settings.get("criteria", "")))
     for fault in faults:
         if fault.kind not in criteria.faults:
@@ -91,7 +99,7 @@ def scaled(plan: Plan, *, time_scale: float, load_scale: float) -> Plan:
     """The plan with offsets and holds divided by the time scale, and the rate by the load scale. Raises PlanError."""
     for name, value in (("CHAOS_TIME_SCALE", time_scale), ("CHAOS_LOAD_SCALE", load_scale)):
         if not 1 <= value <= 10_000:
-            raise PlanError(name, f"{value:g} is not a scale", "give a number from 1 (as written) upwards")
+            raise PlanError(name, f"{value:g} is not a scale", "give a number from 1 (as written) to 10000")
     plan = replace(plan, scale_load=load_scale)
     if plan.length_s <= AS_WRITTEN_S or time_scale == 1:
         _require_room(plan)
@@ -133,7 +141,7 @@ def _require_room(plan: Plan) -> None:
 
 
 def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = [one for one in experiment.get("extensions") or [] if isinstance(one, Mapping) and one.get("name") == EXTENSION]
+    found: list[Mapping[str, Any]] = [one for one in experiment.get("extensions", []) if one.get("name") == EXTENSION]
     if len(found) != 1:
         raise PlanError(
             "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
@@ -146,31 +154,46 @@ def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _require_control(experiment: Mapping[str, Any]) -> None:
-    controls = experiment.get("controls") or []
-    modules = [control.get("provider", {}).get("module") for control in controls]
+    controls = experiment.get("controls", [])
+    modules = [control["provider"].get("module") for control in controls]
     if modules != [TIMELINE]:
         raise PlanError(
             "controls", f"they name the modules {modules}", f"give exactly one control, with the module {TIMELINE}: it owns the clock"
         )
+    # With a scope, or when it is not automatic, Chaos Toolkit skips the control silently, and faults would have no clock.
+    surplus = sorted(set(controls[0]) - {"name", "provider"})
+    if surplus:
+        raise PlanError(f"controls[0].{surplus[0]}", "the control must be applied everywhere", "leave this key out")
 
 
 def _require_probes(experiment: Mapping[str, Any]) -> None:
-    probes = (experiment.get("steady-state-hypothesis") or {}).get("probes") or []
-    functions = [_function(probe) for probe in probes if _is_ours(probe)]
-    for needed in ("ready", "verdict"):
-        if needed not in functions:
-            raise PlanError("steady-state-hypothesis.probes", f"the probe {needed!r} is missing", f"add {MODULE}.{needed} with tolerance 0")
+    key = "steady-state-hypothesis.probes"
+    probes = [probe for probe in experiment.get("steady-state-hypothesis", {}).get("probes", []) if _is_ours(probe)]
+    functions = [_function(probe) for probe in probes]
+    for needed in PROBES:
+        if functions.count(needed) != 1:
+            problem = f"the probe {needed!r} is missing" if needed not in functions else f"the probe {needed!r} stands there twice"
+            raise PlanError(key, problem, f"give {MODULE}.{needed} once, with tolerance 0")
     for probe in probes:
-        if _is_ours(probe) and probe.get("tolerance") != 0:
-            raise PlanError(f"steady-state-hypothesis.{probe.get('name')}.tolerance", f"it is {probe.get('tolerance')!r}", "make it 0")
+        if _function(probe) not in PROBES:
+            raise PlanError(f"{key} ({probe['name']})", f"{_function(probe)!r} is not a probe of ours", f"use {' and '.join(PROBES)}")
+        tolerance = probe.get("tolerance")
+        if isinstance(tolerance, bool) or tolerance != 0:
+            raise PlanError(f"{key} ({probe['name']}).tolerance", f"it is {tolerance!r}", "make it 0")
+
+
+def _check_rollbacks(experiment: Mapping[str, Any]) -> None:
+    for index, activity in enumerate(experiment.get("rollbacks", [])):
+        if _is_ours(activity) and _function(activity) != ROLLBACK:
+            raise PlanError(f"rollbacks[{index}] ({activity['name']})", "it is not a rollback", f"use {MODULE}.{ROLLBACK}")
 
 
 def _is_ours(activity: Mapping[str, Any]) -> bool:
-    return bool(activity.get("provider", {}).get("module") == MODULE)
+    return bool(activity["provider"].get("module") == MODULE)
 
 
 def _function(activity: Mapping[str, Any]) -> str:
-    return str(activity.get("provider", {}).get("func", ""))
+    return str(activity["provider"].get("func", ""))
 
 
 def _is_fault(activity: Mapping[str, Any]) -> bool:
@@ -182,28 +205,39 @@ def _is_foreign(activity: Mapping[str, Any]) -> bool:
 
 
 def _fault(activity: Mapping[str, Any], key: str) -> PlannedFault:
-    name, kind = str(activity.get("name", "")), _function(activity)
+    name, kind = activity["name"], _function(activity)
     key = f"{key} ({name})"
     if kind not in KINDS:
         raise PlanError(f"{key}.provider.func", f"no fault is called {kind!r}", f"choose one of {', '.join(KINDS)}")
     if activity.get("type") != "action" or activity.get("background") is not True:
-        raise PlanError(key, 'a fault must be an action with "background": true', "mend type and background")
-    arguments = dict(activity["provider"].get("arguments") or {})
-    if "hold" in arguments:
-        arguments["hold_s"] = _duration(arguments, "hold", f"{key}.hold")
-        del arguments["hold"]
-    return PlannedFault(name, kind, _at(activity, key), _settings(kind, arguments, key))
+        raise PlanError(key, "it must not hold up the timeline", 'a fault is an action with "background": true')
+    if not FAULT_NAME.fullmatch(name):
+        raise PlanError(f"{key}.name", "it is also the name of what is put on the target", "use up to 63 letters, digits, '-', '_', '.'")
+    return PlannedFault(name, kind, _at(activity, key), _settings(kind, activity["provider"].get("arguments", {}), f"{key}.arguments"))
 
 
 def _settings(kind: str, arguments: Mapping[str, Any], key: str) -> Settings:
+    model = KINDS[kind].settings
+    held = model.model_fields["hold_s"].is_required()
+    known = [name for name in model.model_fields if name != "hold_s"] + (["hold"] if held else [])
+    unknown = sorted(set(arguments) - set(known))
+    if unknown:
+        raise PlanError(f"{key}.{unknown[0]}", "this argument is not known", f"{kind} takes {', '.join(known)}")
+    given = {name: value for name, value in arguments.items() if name != "hold"}
+    if held:
+        given["hold_s"] = _duration(arguments, "hold", f"{key}.hold")
     try:
-        return KINDS[kind].settings.model_validate(arguments)
+        return model.model_validate(given, strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(map(str, first["loc"])).replace("hold_s", "hold")
-        known = ", ".join(field.replace("hold_s", "hold") for field in KINDS[kind].settings.model_fields)
-        problem = {"missing": "it is missing", "extra_forbidden": "this argument is not known"}.get(first["type"], first["msg"])
-        raise PlanError(f"{key}.arguments.{name}", problem, f"{kind} takes {known}") from error
+        name, problem = _first(error)
+        raise PlanError(f"{key}.{name.replace('hold_s', 'hold')}", problem, f"{kind} takes {', '.join(known)}") from error
+
+
+def _first(error: ValidationError) -> tuple[str, str]:
+    """Place and text of the first mistake that pydantic found."""
+    first = error.errors()[0]
+    text = "it is missing" if first["type"] == "missing" else first["msg"].removeprefix("Value error, ")
+    return ".".join(map(str, first["loc"])), text
 
 
 def _at(activity: Mapping[str, Any], key: str) -> float:
@@ -223,12 +257,17 @@ def _duration(mapping: Mapping[str, Any], name: str, key: str) -> float:
 
 
 def _load(settings: Mapping[str, Any]) -> Profile:
+    key = "extensions.orchestrator.load"
     try:
-        return Profile.model_validate(settings.get("load", {}))
+        profile = Profile.model_validate(settings.get("load", {}), strict=True)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(["extensions.orchestrator.load", *map(str, first["loc"])])
-        raise PlanError(key, str(first["msg"]), "see spec 3.1 and 3.5 for the load") from error
+        name, problem = _first(error)
+        raise PlanError(
+            f"{key}.{name}".rstrip("."), problem, f"it takes {', '.join(Profile.model_fields)}: see spec 3.1 and 3.5"
+        ) from error
+    if not math.isfinite(profile.rate_per_s):
+        raise PlanError(f"{key}.rate_per_s", f"it is {profile.rate_per_s}", "give a finite number")
+    return profile
 
 
 def _require_end(method: list[Mapping[str, Any]], length_s: float) -> None:
@@ -240,16 +279,17 @@ def _require_end(method: list[Mapping[str, Any]], length_s: float) -> None:
         raise PlanError("method.end-of-timeline.at", f"it is {in_words(at_s)}, the length is {in_words(length_s)}", "make them equal")
 
 
-def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, float], length_s: float) -> None:
-    if not faults:
-        raise PlanError("method", "it has no fault", f"add one of {', '.join(KINDS)}")
-    names = [fault.name for fault in faults] + list(foreign)
+def _check_names(method: list[Mapping[str, Any]]) -> None:
+    names = [activity["name"] for activity in method]
     doubled = sorted({name for name in names if names.count(name) > 1})
     if doubled:
         raise PlanError("method", f"two activities are called {doubled[0]!r}", "give each its own name")
+
+
+def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, float], length_s: float) -> None:
+    if not faults:
+        raise PlanError("method", "it has no fault", f"add one of {', '.join(KINDS)}")
     for fault in faults:
-        if not fault.name:
-            raise PlanError("method", f"a {fault.kind} has no name", "give it one")
         if fault.at_s + fault.hold_s > length_s:
             raise PlanError(
                 f"method.{fault.name}.at", f"it ends after the timeline of {in_words(length_s)}", "move it forward or shorten its hold"
@@ -264,9 +304,8 @@ def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, floa
 
 def _no_untimed(method: list[Mapping[str, Any]]) -> None:
     for index, activity in enumerate(method):
+        key = f"method[{index}] ({activity['name']})"
         if "at" not in activity:
-            raise PlanError(f"method[{index}] ({activity.get('name')})", 'it has no "at"', "give every entry of the method its instant")
+            raise PlanError(f"{key}.at", "it is missing", "give every entry of the method its instant")
         if _is_foreign(activity) and activity.get("background") is not True:
-            raise PlanError(
-                f"method[{index}] ({activity.get('name')})", "a timed activity must not hold up the others", 'add "background": true'
-            )
+            raise PlanError(key, "a timed activity must not hold up the others", 'add "background": true')

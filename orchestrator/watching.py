@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from orchestrator.load.order import KnownUser
@@ -41,8 +42,8 @@ class Watching:
     def __init__(self, scene: Scene) -> None:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._kube = KubeReader(scene.description.kubernetes, scene.clock)
-        self._probes = _inside(scene, self._kube) + _stores(scene) + _devices(scene)
+        self._clients = AsyncExitStack()
+        self._probes = _inside(scene, self._clients) + _stores(scene, self._clients) + _devices(scene, self._clients)
 
     def start(self, record: Callable[[Observation], None]) -> None:
         self._tasks = [asyncio.create_task(probe.run(record, self._stop), name=probe.name) for probe in self._probes]
@@ -64,11 +65,13 @@ class Watching:
             for task in late:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._kube.close()
+        await self._clients.aclose()
 
 
-def _inside(scene: Scene, kube: KubeReader) -> list[Probe]:
+def _inside(scene: Scene, clients: AsyncExitStack) -> list[Probe]:
     """What is read through the API server: pods, breakers, counters."""
+    kube = KubeReader(scene.description.kubernetes, scene.clock)
+    clients.callback(kube.close)
     pods = PodsProbe(clock=scene.clock, description=scene.description, kube=kube)
     return [
         pods,
@@ -77,18 +80,22 @@ def _inside(scene: Scene, kube: KubeReader) -> list[Probe]:
     ]
 
 
-def _stores(scene: Scene) -> list[Probe]:
+def _stores(scene: Scene, clients: AsyncExitStack) -> list[Probe]:
     """The cache and the replication of the roles that have one."""
     probes: list[Probe] = []
     for name, role in scene.description.roles.items():
         if isinstance(role, RedisRole):
-            probes.append(CacheProbe(clock=scene.clock, reader=RedisReader(role.url)))
+            reader = RedisReader(role.url)
+            clients.push_async_callback(reader.close)
+            probes.append(CacheProbe(clock=scene.clock, reader=reader))
         elif isinstance(role, ReplicaRole):
-            probes.append(ReplicationProbe(clock=scene.clock, primary=PostgresReader(role.primary_dsn, what=f"primary of {name}")))
+            primary = PostgresReader(role.primary_dsn, what=f"primary of {name}")
+            clients.callback(primary.close)
+            probes.append(ReplicationProbe(clock=scene.clock, primary=primary))
     return probes
 
 
-def _devices(scene: Scene) -> list[Probe]:
+def _devices(scene: Scene, clients: AsyncExitStack) -> list[Probe]:
     """Two test devices per user, where the platform has a sync service."""
     if scene.description.delivery is None or not scene.devices:
         return []
@@ -97,4 +104,6 @@ def _devices(scene: Scene) -> list[Probe]:
     settings = DeliverySettings(run_id=scene.run_id, users=users, token=tokens.__getitem__)
     gateway = HttpClient(scene.description.gateway_url)
     ears = device_b(scene.description, users, scene.run_id)
+    clients.push_async_callback(gateway.close)
+    clients.push_async_callback(ears.close)
     return [DeliveryProbe(clock=scene.clock, description=scene.description, settings=settings, gateway=gateway, device_b=ears)]

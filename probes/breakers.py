@@ -21,7 +21,8 @@ from steady_state.observations import BreakerLine
 
 PERIOD_S = 0.2
 """Source: design 5, "at least 5 Hz"."""
-TIMEOUT_S = 0.9
+TIMEOUT_S = 0.7
+"""One lost answer must not be a gap: there is time for another try before the silence has lasted 1 s."""
 
 
 def breaker_subject(breaker: str, replica: str) -> str:

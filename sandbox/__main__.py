@@ -166,7 +166,7 @@ def _gone(state: StateDirectory) -> bool:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)
-    state.remove()
+    states.clean()
     return True
 
 

@@ -86,8 +86,8 @@ class StateDirectory:
     def create(self) -> TextIO:
         """Make the directory, empty, and lock it; returns the open lock. Raises SandboxError when it is taken."""
         make_home()
-        with exclusive(self.path.parent / "lock"):
-            remove_dead()
+        with exclusive(_home_lock()):
+            _remove_dead()
             self.path.mkdir(mode=0o711, exist_ok=True)
             lock = self._lock_file.open("a")
             if not _try_lock(lock):
@@ -117,7 +117,7 @@ class StateDirectory:
         return document
 
     def remove(self) -> None:
-        """Remove everything; the caller holds the lock, or knows that nobody does."""
+        """Remove everything; the caller holds the lock, or the home's when nobody does."""
         shutil.rmtree(self.path, ignore_errors=True)
 
     @property
@@ -130,11 +130,21 @@ def all_states() -> list[StateDirectory]:
     return [StateDirectory(path) for path in sorted(home().glob("[!.]*")) if path.is_dir()]
 
 
-def remove_dead() -> None:
-    """Remove what killed sandboxes have left; the caller holds the home's lock."""
+def clean() -> None:
+    """Remove what killed sandboxes have left."""
+    with exclusive(_home_lock()):
+        _remove_dead()
+
+
+def _remove_dead() -> None:
     for state in all_states():
         if not state.is_running():
             state.remove()
+
+
+def _home_lock() -> Path:
+    """Held while directories of sandboxes come and go."""
+    return home() / "lock"
 
 
 def write_private(path: Path, text: str) -> None:

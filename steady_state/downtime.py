@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from steady_state.history import History
 from steady_state.instants import Instant, Span
 from steady_state.traffic import RouteTraffic
+
+if TYPE_CHECKING:
+    from steady_state.history import History
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,25 +23,28 @@ class Downtime:
 
 
 def downtimes(history: History, span: Span) -> list[Downtime]:
-    """Downtime intervals whose first request is due in the span, on every user-visible route, load and outside probe together."""
-    found: list[Downtime] = []
-    for route in history.plan.routes:
-        sources = [routes[route] for routes in history.traffic.values() if route in routes]
-        if sources:
-            found += [row for row in _rows(sources, route, span) if row.requests >= history.limits.downtime_row]
-    return sorted(found, key=lambda row: row.span.start)
+    """Downtime intervals that begin in the span, on every user-visible route, load and outside probe together.
+
+    One that began before minute 0 begins at minute 0: no earlier window could answer for the rest of it.
+    """
+    return [row for row in history.downtimes if span.contains(_begin(history, row))]
 
 
-def _rows(sources: list[RouteTraffic], route: str, span: Span) -> list[Downtime]:
-    """Maximal rows of failed requests without a served one between them."""
+def _begin(history: History, row: Downtime) -> Instant:
+    crosses = history.started and row.span.start < history.timeline < row.span.end
+    return history.timeline if crosses else row.span.start
+
+
+def rows(sources: list[RouteTraffic], route: str, at_least: int) -> list[Downtime]:
+    """Maximal rows of failed requests of a route without a served one between them, in any of its sources."""
     failed = sorted(due for source in sources for due in source.failed)
-    rows: list[list[Instant]] = []
+    found: list[list[Instant]] = []
     for due in failed:
-        if rows and not any(source.served_between(rows[-1][-1], due) for source in sources):
-            rows[-1].append(due)
+        if found and all(source.next_served(found[-1][-1], due) is None for source in sources):
+            found[-1].append(due)
         else:
-            rows.append([due])
-    return [_interval(sources, route, row) for row in rows if span.contains(row[0])]
+            found.append([due])
+    return [_interval(sources, route, row) for row in found if len(row) >= at_least]
 
 
 def _interval(sources: list[RouteTraffic], route: str, row: list[Instant]) -> Downtime:

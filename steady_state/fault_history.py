@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from steady_state.instants import Instant
@@ -16,11 +17,15 @@ class FaultHistory:
 
     fault: JudgedFault
     planned: Instant
+    attempted: Instant | None = None
+    """I: just before the write. The window begins here even when the write was never acknowledged: it may have had its effect."""
     injected: Instant | None = None
-    acknowledged: Instant | None = None
+    """The same instant, once the write was acknowledged."""
     felt: Instant | None = None
     proof: str = ""
     healed: Instant | None = None
+    taken_away: bool = False
+    """Whether the heal was read back (a one-shot fault heals by itself, but what it left behind is looked for too)."""
     exposure: int | None = None
     exposure_source: str = ""
     target: str = ""
@@ -54,11 +59,12 @@ def _history(fault: JudgedFault, planned: Instant, lines: list[FaultLine]) -> Fa
     return FaultHistory(
         fault=fault,
         planned=planned,
+        attempted=injecting.t if injecting else None,
         injected=injecting.t if injecting and injected else None,
-        acknowledged=injected.t if injected else None,
         felt=proof.t if proof and felt else None,
         proof=str(proof.data.get("detail", "")) if proof else "",
         healed=_heal_instant(fault, injecting, healed),
+        taken_away=healed is not None,
         exposure=_integer(exposure.data.get("count")) if exposure else None,
         exposure_source=str(exposure.data.get("source", "")) if exposure else "",
         target=str(steps["prepared"].data.get("target", "")) if "prepared" in steps else "",
@@ -74,4 +80,4 @@ def _heal_instant(fault: JudgedFault, injecting: FaultLine | None, healed: Fault
 
 
 def _integer(value: object) -> int | None:
-    return int(value) if isinstance(value, int | float) else None
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else None

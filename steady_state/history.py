@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from steady_state.downtime import Downtime, rows
 from steady_state.fault_history import FaultHistory, read_faults
-from steady_state.instants import Instant, Span
+from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.observations import BeatLine, CallsLine
+from steady_state.outcomes import SERVED, Outcome
 from steady_state.recording import Recording
 from steady_state.steps import Steps
 from steady_state.traffic import RouteTraffic
+from steady_state.violations import Violation, broken_seconds
 
+PLAIN = SERVED - {Outcome.STALE}
+"""Outcomes that need no line of their own."""
 STANDBYS = "standbys"
 """The name under which streaming standbys stand beside the workloads' ready replicas."""
 
@@ -87,13 +94,61 @@ class History:
         return [load[route] for route in (load if routes is None else routes) if route in load]
 
     @cached_property
+    def downtimes(self) -> list[Downtime]:
+        """Every downtime interval on every user-visible route, by its start."""
+        found: list[Downtime] = []
+        for route in self.plan.routes:
+            sources = [routes[route] for routes in self.traffic.values() if route in routes]
+            found += rows(sources, route, self.limits.downtime_row)
+        return sorted(found, key=lambda row: row.span.start)
+
+    @cached_property
+    def broken_requests(self) -> dict[str, list[Violation]]:
+        """Route of the load -> its failed and slow requests that are violations, by their due instants."""
+        return broken_seconds(self.load(), self.limits)
+
+    @cached_property
+    def exceptions(self) -> dict[str, dict[int, int]]:
+        """source -> second -> lines of requests that were not served, or stale: as many as its tally counts."""
+        seconds: dict[str, dict[int, int]] = {source: {} for source in self.recording.load_plans}
+        for line in self.recording.requests:
+            if line.outcome not in PLAIN:
+                plan = self.recording.load_plans[line.source]
+                second = math.floor(plan.due(line.route, line.number) - plan.start_s + HAIR_S)
+                seconds[line.source][second] = seconds[line.source].get(second, 0) + 1
+        return seconds
+
+    @cached_property
+    def beats(self) -> dict[str, list[BeatLine]]:
+        """Signs of life by probe, in order."""
+        beats: dict[str, list[BeatLine]] = {}
+        for line in sorted(self.recording.beats, key=lambda line: line.t):
+            beats.setdefault(line.probe, []).append(line)
+        return beats
+
+    @cached_property
+    def calls(self) -> dict[str, list[CallsLine]]:
+        """Counters of tries and fallbacks by pod, in order."""
+        calls: dict[str, list[CallsLine]] = {}
+        for line in sorted(self.recording.calls, key=lambda line: (line.t, line.pod)):
+            calls.setdefault(line.pod, []).append(line)
+        return dict(sorted(calls.items()))
+
+    @cached_property
     def ready(self) -> dict[str, Ready]:
         """Ready replicas by workload; streaming standbys under `STANDBYS` where replication is seen."""
         ready = {workload: self._workload(workload) for workload in self.plan.workloads}
         if self.recording.replications:
-            streaming = Steps.of((line.t, sum(one.state == "streaming" for one in line.replicas)) for line in self.recording.replications)
-            ready[STANDBYS] = Ready(STANDBYS, streaming, streaming.at(self.timeline) or 0)
+            ready[STANDBYS] = self._standbys()
         return ready
+
+    def _standbys(self) -> Ready:
+        """Standbys that stream; only names of the baseline count, since a base backup under way is shown as streaming too."""
+        lines = self.recording.replications
+        before = [line for line in lines if line.t <= self.timeline]
+        names = {one.name for one in before[-1].replicas if one.state == "streaming"} if before else set()
+        steps = Steps.of((line.t, sum(one.state == "streaming" and one.name in names for one in line.replicas)) for line in lines)
+        return Ready(STANDBYS, steps, len(names))
 
     def _workload(self, workload: str) -> Ready:
         steps = Steps.of((line.t, sum(pod.ready for pod in line.pods)) for line in self.recording.pods if line.workload == workload)
@@ -118,19 +173,14 @@ class History:
         lines = [line for line in self.recording.pods if line.workload == workload]
         return [line.t for line in lines if replica not in {pod.name for pod in line.pods}]
 
-    def present(self, replica: str, span: Span) -> bool:
-        """Whether the pod sampler showed the replica ready during the whole span."""
-        lines = [line for line in self.recording.pods if any(pod.name == replica for pod in line.pods)]
-        if not lines:
-            return False
-        workload = lines[0].workload
-        steps = Steps.of(
-            (line.t, any(pod.name == replica and pod.ready for pod in line.pods))
-            for line in self.recording.pods
-            if line.workload == workload
-        )
-        away = steps.where(lambda there: not there, end=self.recording.last_t)
-        return bool(steps.at(span.start)) and not any(gone.overlaps(span) for gone in away)
+    def there(self, replica: str, span: Span) -> bool:
+        """Whether the pod existed at any instant of the span. One that the pod sampler never saw is taken to exist."""
+        workload = next((line.workload for line in self.recording.pods for pod in line.pods if pod.name == replica), None)
+        if workload is None:
+            return True
+        lines = [line for line in self.recording.pods if line.workload == workload]
+        steps = Steps.of((line.t, any(pod.name == replica for pod in line.pods)) for line in lines)
+        return any(one.overlaps(span) for one in steps.where(bool, end=max(span.end, self.recording.last_t)))
 
     def minute(self, instant: Instant) -> float:
         """Seconds from minute 0 of the hour, for people and reports."""

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 Instant = float
 """Seconds of CLOCK_MONOTONIC. All processes of a run share it; the recording's first line ties it to wall time."""
+HAIR_S = 1e-6
+"""Less than this apart is the same instant: sums of floats differ in their last digits, and no verdict may hang on them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import groupby, pairwise
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +15,9 @@ from steady_state import observations as obs
 from steady_state.instants import Instant
 from steady_state.judged_plan import JudgedPlan
 from steady_state.load_plan import LoadPlan
+
+WRITTEN_WITHIN_S = 10.0
+"""A line is written this long after its instant at most (a request ends 5 s after it was due, an operation a little later)."""
 
 
 class RecordingError(Exception):
@@ -27,6 +32,8 @@ class Recording:
     plan: JudgedPlan
     last_t: Instant
     lost: list[str] = field(default_factory=list)
+    lost_from: Instant | None = None
+    """Nothing before this instant is touched by lost lines; None when no line is lost."""
     load_plans: dict[str, LoadPlan] = field(default_factory=dict)
     load_ends: dict[str, Instant] = field(default_factory=dict)
     tallies: dict[str, dict[int, obs.TallyLine]] = field(default_factory=dict)
@@ -71,28 +78,54 @@ def read_recording(lines: Iterable[str]) -> Recording:
 
 def recording_of(lines: Iterable[obs.Observation], lost: Iterable[str] = ()) -> Recording:
     """A recording of parsed lines in any order. Raises RecordingError as `read_recording` does."""
-    parsed = sorted(lines, key=lambda line: line.seq)
-    lost = [*lost, *_holes(parsed)]
+    ordered = sorted(lines, key=lambda line: line.seq)
+    parsed = _once(ordered)
     run = next((line for line in parsed if isinstance(line, obs.RunLine)), None)
     if run is None:
         raise RecordingError("the recording has no line of kind 'run': without the plan nothing can be judged")
-    recording = Recording(run, JudgedPlan.model_validate(run.plan), max(line.t for line in parsed), lost)
+    try:
+        plan = JudgedPlan.model_validate(run.plan)
+    except ValidationError as error:
+        raise RecordingError(f"the plan in the recording cannot be read: {error.errors()[0]['msg']}") from error
+    recording = Recording(run, plan, max(line.t for line in parsed))
     for line in parsed:
         _file(recording, line)
+    losses = [*((recording.last_t, sentence) for sentence in lost), *_holes(ordered), *_planless(recording)]
+    recording.lost = [sentence for _, sentence in losses]
+    recording.lost_from = min((instant for instant, _ in losses), default=math.inf) - WRITTEN_WITHIN_S if losses else None
     return recording
 
 
-def _holes(lines: list[obs.Observation]) -> list[str]:
-    """Sentences about sequence numbers that are missing or doubled."""
-    sentences: list[str] = []
-    expected = 0
-    for line in lines:
-        if line.seq > expected:
-            sentences.append(f"lines {expected} to {line.seq - 1} are missing")
-        elif line.seq < expected:
-            sentences.append(f"line {line.seq} is there twice")
-        expected = max(expected, line.seq) + 1
-    return sentences
+def _once(ordered: list[obs.Observation]) -> list[obs.Observation]:
+    """One line for each number: of several, the first by its text, so that the order of reading does not matter."""
+    kept: list[obs.Observation] = []
+    for seq, same in groupby(ordered, key=lambda line: line.seq):
+        alike = list(same)
+        kept += [min(alike, key=lambda line: line.model_dump_json())] if seq >= 0 and len(alike) > 1 else alike
+    return kept
+
+
+def _holes(ordered: list[obs.Observation]) -> list[tuple[Instant, str]]:
+    """Sentences about sequence numbers that are missing or doubled, with the instant of the line before."""
+    losses: list[tuple[Instant, str]] = []
+    if ordered[0].seq > 0:
+        losses.append((-math.inf, f"lines 0 to {ordered[0].seq - 1} are missing"))
+    for before, after in pairwise(ordered):
+        if after.seq == before.seq >= 0:
+            losses.append((min(before.t, after.t), f"line {after.seq} is there twice"))
+        elif after.seq > before.seq + 1:
+            losses.append((min(before.t, after.t), f"lines {before.seq + 1} to {after.seq - 1} are missing"))
+    return losses
+
+
+def _planless(recording: Recording) -> list[tuple[Instant, str]]:
+    """Requests whose plan is not there: nobody knows when they were due. They are set aside."""
+    known = {(source, route) for source, plan in recording.load_plans.items() for route in plan.routes}
+    planless = [line for line in recording.requests if (line.source, line.route) not in known]
+    if not planless:
+        return []
+    recording.requests = [line for line in recording.requests if (line.source, line.route) in known]
+    return [(min(line.t for line in planless), f"{len(planless)} requests belong to no load plan")]
 
 
 def _file(recording: Recording, line: obs.Observation) -> None:

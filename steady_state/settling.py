@@ -2,63 +2,113 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
+from dataclasses import dataclass
+from itertools import chain
 
 from steady_state.history import History
-from steady_state.instants import Instant, Span
+from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.traffic import RouteTraffic, count_in
-from steady_state.violations import Violation, breaker_violations, replica_violations
+from steady_state.violations import breaker_violations, replica_violations
 
 
 def first_settled(history: History, span: Span) -> Span | None:
-    """The earliest stretch of `settled_s` inside the span with error rate, latency, replicas and breakers as they should be.
-
-    Conditions get better only where a failed or slow request, or a shortage, is left behind: only those starts are tried.
-    """
-    length = history.limits.settled_s
-    shortages = [violation.span for violation in _shortages(history, span)]
-    for start in _starts(history, span, shortages):
-        stretch = Span(start, start + length)
-        if stretch.end > span.end + 1e-6:
+    """The earliest stretch of `settled_s` inside the span with error rate, latency, replicas and breakers as they should be."""
+    search = _Search(history, span, _shortages(history, span))
+    earliest = span.start
+    for start in search.starts():
+        stretch = Span(start, start + history.limits.settled_s)
+        if stretch.end > span.end + HAIR_S:
             return None
-        if not any(_touches(short, stretch) for short in shortages) and _calm(history, stretch, span.end):
+        if start < earliest:
+            continue
+        earliest = search.not_before(stretch)
+        if earliest <= start:
             return stretch
     return None
 
 
-def _shortages(history: History, span: Span) -> list[Violation]:
-    return replica_violations(history, span) + breaker_violations(history, span)
+def undecided_by_latency(history: History, stretch: Span, limit: Instant) -> list[str]:
+    """Routes with too few samples for a 95th percentile, even in the stretch grown as far as it may (design 6)."""
+    return [
+        route.route
+        for route in history.load()
+        if route.expected(_grown(history, route, stretch, limit)) < history.limits.settled_samples - HAIR_S
+    ]
 
 
-def _touches(short: Span, stretch: Span) -> bool:
-    return short.overlaps(stretch) or (short.length_s == 0 and stretch.contains(short.start))
+def _shortages(history: History, span: Span) -> list[Span]:
+    return [violation.span for violation in replica_violations(history, span) + breaker_violations(history, span)]
 
 
-def _starts(history: History, span: Span, shortages: list[Span]) -> list[Instant]:
-    """Candidate starts in order: the span's own, the end of each shortage, and just after each failed or slow request."""
-    starts = {span.start} | {short.end for short in shortages if short.end > span.start}
-    for route in history.load():
-        for column in (route.failed, route.slow):
-            starts |= {due + 1e-6 for due in column[bisect_left(column, span.start) : bisect_left(column, span.end)]}
-    return sorted(starts)
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """What the search looks at. Instants of the load are only compared as counts, shares and candidates."""
+
+    history: History
+    span: Span
+    shortages: list[Span]
+
+    def starts(self) -> list[Instant]:
+        """Candidates in order.
+
+        Things get better only where a failed, slow or uncounted request or a shortage is left behind, or where a route's
+        stretch, cut short by the end of the span, becomes too small to be judged: only those instants are tried.
+        """
+        limits = self.history.limits
+        starts = {self.span.start} | {short.end for short in self.shortages if short.end > self.span.start}
+        for route in self.history.load():
+            for column in (route.failed, route.slow, route.excluded):
+                starts |= {due + HAIR_S for due in _inside(column, self.span)}
+            starts.add(self.span.end - limits.settled_samples / route.plan.routes[route.route].rate_per_s + HAIR_S)
+        return sorted(start for start in starts if start >= self.span.start)
+
+    def not_before(self, stretch: Span) -> Instant:
+        """The stretch's own start when it is settled, else an instant before which no stretch can be."""
+        blocking = [short.end for short in self.shortages if short.overlaps(stretch)]
+        return max([stretch.start, *blocking, self._errors(stretch), *(self._latency(route, stretch) for route in self.history.load())])
+
+    def _errors(self, stretch: Span) -> Instant:
+        """The error rate over all routes must be below its limit."""
+        load = self.history.load()
+        counted = sum(route.expected(stretch) for route in load)
+        failed = sum(route.failures(stretch) for route in load)
+        ratio = self.history.limits.error_ratio_after
+        if counted > 0 and failed < ratio * counted - HAIR_S:
+            return stretch.start
+        most = sum(route.plan.routes[route.route].rate_per_s for route in load) * stretch.length_s
+        allowed = max(0, math.ceil(ratio * most - HAIR_S) - 1)
+        return _left_behind(sorted(chain.from_iterable(_inside(route.failed, stretch) for route in load)), failed - allowed, stretch)
+
+    def _latency(self, route: RouteTraffic, stretch: Span) -> Instant:
+        """p95 within the route's maximum: at most 5 % of its requests above it. Too few samples decide nothing."""
+        limits = self.history.limits
+        grown = _grown(self.history, route, stretch, self.span.end)
+        counted, slow = route.expected(grown), count_in(route.slow, grown)
+        if counted < limits.settled_samples - HAIR_S or slow <= limits.slow_ratio * counted + HAIR_S:
+            return stretch.start
+        rate_per_s = route.plan.routes[route.route].rate_per_s
+        allowed = math.floor(limits.slow_ratio * rate_per_s * grown.length_s + HAIR_S)
+        too_few_from = self.span.end - limits.settled_samples / rate_per_s + HAIR_S
+        left = _left_behind(_inside(route.slow, grown), slow - allowed, stretch)
+        return left if too_few_from <= stretch.start else min(left, too_few_from)
 
 
-def _calm(history: History, stretch: Span, limit: Instant) -> bool:
-    """Error rate below its limit over all routes, and no route above its p95 limit."""
-    routes = history.load()
-    failed = sum(route.failures(stretch) for route in routes)
-    counted = sum(route.counted(stretch) for route in routes)
-    if counted == 0 or failed / counted >= history.limits.error_ratio_after:
-        return False
-    return all(_latency_holds(history, route, stretch, limit) for route in routes)
-
-
-def _latency_holds(history: History, route: RouteTraffic, stretch: Span, limit: Instant) -> bool:
-    """p95 within the route's maximum: at most 5 % of its requests above it. Too few samples decide nothing."""
+def _grown(history: History, route: RouteTraffic, stretch: Span, limit: Instant) -> Span:
+    """The stretch, grown until it holds enough samples of the route, at most to `settled_grown_s` and to the limit."""
     limits = history.limits
-    if route.counted(stretch) < limits.settled_samples:
-        stretch = Span(stretch.start, min(stretch.start + limits.settled_grown_s, limit))
-    counted = route.counted(stretch)
-    if counted < limits.settled_samples:
-        return True
-    return count_in(route.slow, stretch) <= limits.slow_ratio * counted
+    needed = limits.settled_samples / route.plan.routes[route.route].rate_per_s
+    length = max(stretch.length_s, min(limits.settled_grown_s, needed))
+    return Span(stretch.start, min(stretch.start + length, max(limit, stretch.end)))
+
+
+def _left_behind(instants: list[Instant], surplus: int, stretch: Span) -> Instant:
+    """Just after the surplus-th of the sorted instants: a stretch that starts earlier holds too many of them."""
+    if not instants:
+        return math.inf
+    return max(instants[max(1, min(surplus, len(instants))) - 1], stretch.start) + HAIR_S
+
+
+def _inside(instants: list[Instant], span: Span) -> list[Instant]:
+    return instants[bisect_left(instants, span.start) : bisect_left(instants, span.end)]

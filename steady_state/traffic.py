@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from dataclasses import dataclass, field
 
-from steady_state.instants import Instant, Span
+from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.load_plan import LoadPlan
 from steady_state.observations import RequestLine
 from steady_state.outcomes import EXCLUDED, FAILED, Outcome
@@ -66,22 +67,23 @@ class RouteTraffic:
         """Requests due in the span that count in rates: all but 4xx, 429 and those our generator could not send."""
         return max(0, self.due(span) - count_in(self.excluded, self._live(span)))
 
+    def expected(self, span: Span) -> float:
+        """As `counted`, from the rate: a count that does not jump by one with the position of the span."""
+        live = self._live(span)
+        return max(0.0, self.plan.routes[self.route].rate_per_s * live.length_s - count_in(self.excluded, live))
+
     def failures(self, span: Span) -> int:
         return count_in(self.failed, self._live(span))
 
-    def next_served(self, after: Instant) -> Instant | None:
-        """The due instant of the first served request after the instant, or None when none came before the source stopped."""
-        number = self.plan.first_at_or_after(self.route, after)
-        while (due := self.plan.due(self.route, number)) < self.end:
-            if number not in self.unserved_numbers and due > after:
+    def next_served(self, after: Instant, before: Instant = math.inf) -> Instant | None:
+        """The due instant of the first served request between the instants, or None when none came before the source stopped."""
+        number = self.plan.first_at_or_after(self.route, after + HAIR_S)
+        end = min(self.end, before - HAIR_S)
+        while (due := self.plan.due(self.route, number)) < end:
+            if number not in self.unserved_numbers:
                 return due
             number += 1
         return None
-
-    def served_between(self, start: Instant, end: Instant) -> bool:
-        """Whether a request due strictly between the two instants was served."""
-        due = self.next_served(start)
-        return due is not None and due < end
 
     def _live(self, span: Span) -> Span:
         return span.clipped(Span(self.plan.start_s, self.end))

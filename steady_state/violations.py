@@ -5,10 +5,14 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from steady_state.history import History
-from steady_state.instants import Instant, Span
+from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.judged_plan import Limits
 from steady_state.traffic import RouteTraffic, count_in
+
+if TYPE_CHECKING:
+    from steady_state.history import History
 
 RUN_GAP_S = 1.0
 """Violations less than this apart belong to one run. Source: design 6, `recovery_time`."""
@@ -25,26 +29,23 @@ class Violation:
     what: str
 
 
-def request_violations(history: History, span: Span, routes: Iterable[str] | None = None) -> list[Violation]:
-    """Failed and slow requests of the load whose last second broke the same limit, as points at their due instants.
+def broken_seconds(load: list[RouteTraffic], limits: Limits) -> dict[str, list[Violation]]:
+    """Route -> its failed and slow requests whose last second broke the same limit, as points at their due instants.
 
-    The error rate of the last second is that of all the load's routes; `routes` selects whose requests are returned.
+    The error rate of the last second is that of all the load's routes.
     """
-    everything = history.load()
-    chosen = history.load(routes)
-    found = [
-        Violation(Span(due, due), f"{route.route} failing")
-        for route in chosen
-        for due in _inside(route.failed, span)
-        if _errors_break(history, everything, due)
-    ]
-    found += [
-        Violation(Span(due, due), f"{route.route} slow")
-        for route in chosen
-        for due in _inside(route.slow, span)
-        if _slowness_breaks(history, route, due)
-    ]
-    return sorted(found, key=lambda violation: violation.span.start)
+    found: dict[str, list[Violation]] = {}
+    for route in load:
+        points = [Violation(Span(due, due), f"{route.route} failing") for due in route.failed if _errors_break(load, limits, due)]
+        points += [Violation(Span(due, due), f"{route.route} slow") for due in route.slow if _slowness_breaks(route, limits, due)]
+        found[route.route] = sorted(points, key=lambda violation: violation.span.start)
+    return found
+
+
+def request_violations(history: History, span: Span, routes: Iterable[str] | None = None) -> list[Violation]:
+    """Violations by requests of the load that are due in the span, on the named routes (default: all)."""
+    chosen = history.broken_requests if routes is None else [route for route in history.broken_requests if route in set(routes)]
+    return [violation for route in chosen for violation in _inside(history.broken_requests[route], span)]
 
 
 def replica_violations(history: History, span: Span, workloads: Iterable[str] | None = None) -> list[Violation]:
@@ -81,19 +82,28 @@ def runs(violations: Iterable[Violation]) -> list[Span]:
     return joined
 
 
-def _errors_break(history: History, everything: list[RouteTraffic], due: Instant) -> bool:
-    second = Span(due - LAST_SECOND_S, due + 1e-9)
-    failed = sum(route.failures(second) for route in everything)
-    counted = sum(route.counted(second) for route in everything)
-    return failed >= AT_LEAST and counted > 0 and failed / counted >= history.limits.error_ratio_after
+def _last_second(due: Instant) -> Span:
+    """The second up to and with the request that is due at the instant."""
+    return Span(due - LAST_SECOND_S + HAIR_S, due + HAIR_S)
 
 
-def _slowness_breaks(history: History, route: RouteTraffic, due: Instant) -> bool:
-    second = Span(due - LAST_SECOND_S, due + 1e-9)
+def _errors_break(load: list[RouteTraffic], limits: Limits, due: Instant) -> bool:
+    second = _last_second(due)
+    failed = sum(route.failures(second) for route in load)
+    if failed < AT_LEAST:
+        return False
+    counted = sum(route.counted(second) for route in load)
+    return counted > 0 and failed / counted >= limits.error_ratio_after
+
+
+def _slowness_breaks(route: RouteTraffic, limits: Limits, due: Instant) -> bool:
+    second = _last_second(due)
     slow = count_in(route.slow, second)
-    counted = route.counted(second)
-    return slow >= AT_LEAST and counted > 0 and slow / counted > history.limits.slow_ratio
+    return slow >= AT_LEAST and slow > limits.slow_ratio * route.counted(second)
 
 
-def _inside(instants: list[Instant], span: Span) -> list[Instant]:
-    return instants[bisect_left(instants, span.start) : bisect_left(instants, span.end)]
+def _inside(violations: list[Violation], span: Span) -> list[Violation]:
+    def start(violation: Violation) -> Instant:
+        return violation.span.start
+
+    return violations[bisect_left(violations, span.start, key=start) : bisect_left(violations, span.end, key=start)]

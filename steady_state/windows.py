@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from steady_state.fault_history import FaultHistory
 from steady_state.history import STANDBYS, History
-from steady_state.instants import Instant, Span
-from steady_state.settling import first_settled
-from steady_state.violations import Violation, breaker_violations, replica_violations, request_violations, runs
+from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.settling import first_settled, undecided_by_latency
+from steady_state.violations import RUN_GAP_S, Violation, breaker_violations, replica_violations, request_violations, runs
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,9 @@ class Recovery:
     until: Instant
     causes: tuple[str, ...] = field(default=())
     carried: bool = False
-    """Whether the clock ran on across the next injection."""
+    """Whether the clock ran on past the window's end with an unbroken violation."""
+    latency_undecided: tuple[str, ...] = field(default=())
+    """Routes with too few samples in the settled stretch for their latency to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,27 +56,30 @@ class Window:
             return None
         return max(self.base, self.recovery.recovered)
 
+    @property
+    def charged(self) -> Span:
+        """The stretch whose downtime is this fault's: its window, and on until it recovers (design 6)."""
+        recovered = self.recovery.recovered
+        return Span(self.injected, max(self.end, self.history.end if recovered is None else recovered))
+
 
 def windows(history: History) -> list[Window]:
-    """A window for each fault that was injected, in order."""
-    injected = [fault for fault in history.faults if fault.injected is not None]
+    """A window for each fault whose injection was begun, in order. A write that was not acknowledged may have had its effect."""
+    begun = sorted(
+        (fault.attempted, place)
+        for place, fault in enumerate(history.faults)
+        if fault.attempted is not None and fault.attempted < history.end
+    )
     result: list[Window] = []
-    for position, fault in enumerate(injected):
-        following = injected[position + 1].injected if position + 1 < len(injected) else None
-        window = _window(history, fault, following)
-        carrier = next((earlier for earlier in reversed(result) if _contaminates(earlier, window.injected)), None)
-        result.append(window if carrier is None else _contaminated(window, carrier.name))
+    for position, (injected, place) in enumerate(begun):
+        last = position + 1 == len(begun)
+        end = history.end if last else begun[position + 1][0]
+        fault = history.faults[place]
+        recovery = recovery_of(history, fault, Span(injected, end))
+        window = Window(history, fault, injected, end, last, recovery)
+        carrier = next((earlier for earlier in reversed(result) if _contaminates(earlier, injected)), None)
+        result.append(window if carrier is None else replace(window, contaminated_by=carrier.name))
     return result
-
-
-def _window(history: History, fault: FaultHistory, following: Instant | None) -> Window:
-    assert fault.injected is not None
-    end = history.end if following is None else min(following, history.end)
-    return Window(history, fault, fault.injected, end, following is None, recovery_of(history, fault, Span(fault.injected, end)))
-
-
-def _contaminated(window: Window, by: str) -> Window:
-    return Window(window.history, window.fault, window.injected, window.end, window.last, window.recovery, by)
 
 
 def _contaminates(earlier: Window, injected: Instant) -> bool:
@@ -86,57 +91,86 @@ def _contaminates(earlier: Window, injected: Instant) -> bool:
 def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
     """R of one fault: see design 6, `recovery_time`.
 
-    Without a heal there is no recovery. Inside the window the first settled stretch decides; a window that never settles
-    lets the clock run on across later injections while the fault's own violation lasts unbroken.
+    Without a heal there is no recovery. Inside the window the first settled stretch decides; a window that never settles,
+    or whose last violations go on to its end, lets the clock run on while the fault's own violation lasts unbroken.
     """
-    if fault.healed is None or fault.injected is None:
+    if fault.healed is None:
         return Recovery(None, span.end, ("the fault was not taken away",))
-    base = max(fault.injected, fault.healed)
-    violations = _all_violations(history, span)
+    base = max(span.start, fault.healed)
+    violations = request_violations(history, span) + _shortages(history, span)
     settled = first_settled(history, Span(base, span.end)) if base < span.end else None
     if settled is None:
-        return _carried(history, fault, span)
+        return _carried(history, fault, span, violations)
+    undecided = tuple(undecided_by_latency(history, settled, span.end))
     if not violations:
-        return Recovery(fault.injected, span.end)
-    crossing = [run for run in runs(violations) if run.start < settled.start <= run.end]
-    recovered = max([settled.start, *(run.end for run in crossing)])
-    causes = tuple(dict.fromkeys(one.what for one in violations if one.span.end >= base))
-    return Recovery(recovered, span.end, causes)
+        return Recovery(span.start, span.end, latency_undecided=undecided)
+    crossing = [run.end for run in runs(violations) if run.start < settled.start <= run.end]
+    if crossing and _alive(crossing[-1], span):
+        return _carried(history, fault, span, violations)
+    causes = _causes(violations, since=base)
+    return Recovery(max([settled.start, *crossing]), span.end, causes, latency_undecided=undecided)
 
 
-def _all_violations(history: History, span: Span) -> list[Violation]:
-    return request_violations(history, span) + replica_violations(history, span) + breaker_violations(history, span)
+def _shortages(history: History, span: Span) -> list[Violation]:
+    return replica_violations(history, span) + breaker_violations(history, span)
 
 
-def _carried(history: History, fault: FaultHistory, span: Span) -> Recovery:
-    """The fault's own violation, followed unbroken past the window's end as far as it can be told from the next fault's."""
-    onwards = Span(span.start, history.end)
-    own = _own_violations(history, fault, span, onwards)
-    run = next((run for run in runs(own) if run.start < span.end <= run.end), None)
-    causes = tuple(dict.fromkeys(one.what for one in own if run is not None and one.span.end >= span.end))
+def _causes(violations: list[Violation], *, since: Instant) -> tuple[str, ...]:
+    ordered = sorted(violations, key=lambda one: (one.span.start, one.what))
+    return tuple(dict.fromkeys(one.what for one in ordered if one.span.end >= since))
+
+
+def _alive(instant: Instant, span: Span) -> bool:
+    """Whether a run of violations that ends here may go on past the end of the span."""
+    return instant > span.end - RUN_GAP_S
+
+
+def _carried(history: History, fault: FaultHistory, span: Span, violations: list[Violation]) -> Recovery:
+    """The fault's own violation, followed unbroken past the window's end as far as it can be told from later faults'."""
+    assert fault.healed is not None
+    causes = _causes(violations, since=fault.healed)
+    own = _own_violations(history, fault, span)
+    run = next((run for run in runs(one for one, _ in own) if run.start < span.end and _alive(run.end, span)), None)
     if run is None:
-        return Recovery(None, span.end, tuple(dict.fromkeys(one.what for one in own)))
-    ended = run.end < history.end - 1e-6
-    return Recovery(run.end if ended else None, run.end, causes, carried=True)
+        return Recovery(None, span.end, causes)
+    causes = _causes([one for one, _ in own if one.span.end >= run.start], since=span.end - RUN_GAP_S) or causes
+    # Where the run ends because we had to stop looking, nobody saw it end.
+    stopped = any(_alive(one.span.end, Span(span.start, horizon)) for one, horizon in own if one.span.end > run.end - RUN_GAP_S)
+    mine = {one.what for one, _ in own}
+    foreign = any(_alive(one.span.end, span) for one in violations if one.what not in mine)
+    recovered = None if stopped or foreign else run.end
+    return Recovery(recovered, max(run.end, span.end), causes, carried=True)
 
 
-def _own_violations(history: History, fault: FaultHistory, span: Span, onwards: Span) -> list[Violation]:
-    """Violations that are this fault's: its workload's replicas, its breakers, its affected routes.
+def _own_violations(history: History, fault: FaultHistory, span: Span) -> list[tuple[Violation, Instant]]:
+    """Violations that are this fault's (its target's replicas, its breakers, its affected routes), each with its horizon.
 
-    Past the window's end only what no later fault touches can be told apart from that fault's.
+    The horizon is the injection of the first later fault that touches the same thing: from there on nobody can tell
+    whose violation it is.
     """
-    later = [one for one in history.faults if one.injected is not None and fault.injected is not None and one.injected > fault.injected]
-    workloads = [name for name in (fault.fault.own_workload,) if name]
-    if fault.fault.kind == "replica_failure":
-        workloads.append(STANDBYS)
-    breakers = [rule.breaker for rule in fault.fault.breakers if rule.rule != "must_stay_closed"]
-    taken_workloads = {one.fault.own_workload for one in later}
-    taken_breakers = {rule.breaker for one in later for rule in one.fault.breakers if rule.rule != "must_stay_closed"}
-    taken_routes = {route for one in later for route in one.fault.affected_routes}
-    own = request_violations(history, span, fault.fault.affected_routes)
-    own += request_violations(history, Span(span.end, onwards.end), set(fault.fault.affected_routes) - taken_routes)
-    own += replica_violations(history, span, workloads)
-    own += replica_violations(history, onwards, [name for name in workloads if name not in taken_workloads])
-    own += breaker_violations(history, span, breakers)
-    own += breaker_violations(history, onwards, [name for name in breakers if name not in taken_breakers])
+    later = sorted(
+        (one.attempted, place) for place, one in enumerate(history.faults) if one.attempted is not None and one.attempted >= span.end - HAIR_S
+    )
+
+    def seen_until(touched: str) -> Instant:
+        return next((instant for instant, place in later if touched in _things(history.faults[place])), history.end)
+
+    own: list[tuple[Violation, Instant]] = []
+    for kind, name in sorted(_things_by_kind(fault)):
+        horizon = max(span.end, seen_until(f"{kind} {name}"))
+        onwards = Span(span.start, horizon)
+        find = {"route": request_violations, "workload": replica_violations, "breaker": breaker_violations}[kind]
+        own += [(violation, horizon) for violation in find(history, onwards, [name])]
     return own
+
+
+def _things_by_kind(fault: FaultHistory) -> set[tuple[str, str]]:
+    """What a fault may touch by its declaration."""
+    things = {("route", route) for route in fault.fault.affected_routes}
+    things |= {("breaker", rule.breaker) for rule in fault.fault.breakers if rule.rule != "must_stay_closed"}
+    things |= {("workload", fault.fault.own_workload)} if fault.fault.own_workload else set()
+    return things | ({("workload", STANDBYS)} if fault.fault.kind == "replica_failure" else set())
+
+
+def _things(fault: FaultHistory) -> set[str]:
+    return {f"{kind} {name}" for kind, name in _things_by_kind(fault)}

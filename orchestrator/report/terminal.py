@@ -1,54 +1,76 @@
-"""The verdict grid for a terminal, and the reasons of every cell that is not green."""
+"""The verdict grid for a terminal, and the reasons of every cell that is not PASS."""
 
 from __future__ import annotations
 
 import io
-from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-STYLES = {"PASS": "green", "FAIL": "bold red", "INCONCLUSIVE": "yellow", None: "dim"}
-SHORT = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL.", None: "-"}
+from orchestrator.report import view
+from orchestrator.report.words import SYMBOLS, Cell, Report, figure, heading, printable, request
+
+WIDTH = 100
+STYLES = {"PASS": "green", "FAIL": "bold white on red", "INCONCLUSIVE": "bold yellow", None: "dim"}
+SHORT = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL.", None: ""}
 
 
-def grid(report: dict[str, Any], *, width: int = 140, colour: bool | None = None) -> str:
+def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> str:
     """Rows are faults, columns criteria. Colours follow the terminal (and NO_COLOR) unless told."""
     buffer = io.StringIO()
     live = Console()
-    console = Console(file=buffer, width=width, force_terminal=live.is_terminal if colour is None else colour, no_color=live.no_color)
-    if report["trial"]:
-        console.print(report["trial"])
+    coloured = (live.is_terminal and not live.no_color) if colour is None else colour
+    console = Console(file=buffer, width=width, force_terminal=coloured, no_color=not coloured, color_system="standard" if coloured else None)
+    for sentence in ([report["trial"]] if report["trial"] else []) + view.troubles(report):
+        console.print(Text(printable(sentence), style="bold"))
     console.print(_table(report))
-    for cell in report["cells"]:
-        if cell["verdict"] not in ("PASS", None):
-            console.print(
-                Text(f"{cell['verdict']}  {cell['fault']} x {cell['criterion']}: {cell['because']}", style=STYLES[cell["verdict"]])
-            )
-    return buffer.getvalue().rstrip("\n")
+    for line in _reasons(report):
+        console.print(line)
+    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n"))
 
 
-def _table(report: dict[str, Any]) -> Table:
-    criteria = list(dict.fromkeys(cell["criterion"] for cell in report["cells"] if cell["fault"] != "baseline"))
-    table = Table(title=f"{report['title']}: {report['verdict']}", title_justify="left")
-    table.add_column("fault")
-    for criterion in criteria:
-        table.add_column(criterion.replace("_", " "))
-    for fault in dict.fromkeys(cell["fault"] for cell in report["cells"]):
-        cells = {cell["criterion"]: cell for cell in report["cells"] if cell["fault"] == fault}
-        table.add_row(fault, *(_cell(cells.get(criterion)) for criterion in criteria))
+def _table(report: Report) -> Table:
+    shown = view.grid(report)
+    title = Text(f"{SYMBOLS[report['verdict']]} {report['verdict']}: {printable(report['title'])}", style="bold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
+    table.add_column("fault", overflow="fold")
+    for criterion in shown.criteria:
+        table.add_column(heading(criterion))
+    for fault, cells in shown.rows.items():
+        table.add_row(Text(printable(fault)), *(_cell(cells.get(criterion)) for criterion in shown.criteria))
     return table
 
 
-def _cell(cell: dict[str, Any] | None) -> Text:
+def _cell(cell: Cell | None) -> Text:
     if cell is None:
         return Text("")
-    return Text(f"{SHORT[cell['verdict']]}{_figure(cell)}", style=STYLES[cell["verdict"]])
+    if cell["verdict"] is None:
+        return Text(SYMBOLS[None], style=STYLES[None])
+    text = Text(f"{SHORT[cell['verdict']]}", style=STYLES[cell["verdict"]])
+    return Text.assemble(text, f" {figure(cell['measured'], cell['unit'])}".rstrip())
 
 
-def _figure(cell: dict[str, Any]) -> str:
-    measured = cell.get("measured")
-    if measured is None:
-        return ""
-    return f" {measured:.2%}" if cell["unit"] == "ratio" else f" {measured:.1f} {cell['unit']}".rstrip()
+def _reasons(report: Report) -> list[Text]:
+    """One line a cell, then the first failing request that was kept of each fault with something to explain."""
+    cells = view.unproven(report)
+    lines = [
+        Text.assemble((cell["verdict"], STYLES[cell["verdict"]]), f" {_name(cell)}: ", printable(cell["because"])) for cell in cells
+    ]
+    for fault, window in _windows(report).items():
+        first = next((one for one in report["first_failures"] if window[0] <= one["t"] < window[1]), None)
+        if first is not None and any(cell["fault"] == fault for cell in cells):
+            lines.append(Text(printable(f"first failing request of {fault}: {request(first)}")))
+    return lines
+
+
+def _name(cell: Cell) -> str:
+    return printable(f"{cell['fault']} x {cell['criterion']}")
+
+
+def _windows(report: Report) -> dict[str, tuple[float, float]]:
+    """Baseline and each injected fault: from its injection to the next, seconds from minute 0."""
+    starts = [("baseline", 0.0)] + [(fault["name"], fault["injected"]) for fault in report["faults"] if fault["injected"] is not None]
+    ends = [start for _, start in starts[1:]] + [float("inf")]
+    return {name: (start, end) for (name, start), end in zip(starts, ends, strict=True)}

@@ -9,6 +9,8 @@ Where it differs from a real cluster, on purpose:
 - a readiness probe runs every 0.1 s until its first success, for at most 10 s, instead of once a period;
 - a liveness probe without initialDelaySeconds starts one period after the container;
 - deleting with grace 0 sends SIGKILL before the answer is sent (a real kubelet may take a moment longer);
+- when the process that runs the cluster is killed, every container's process dies with it, but not what that process
+  had forked, unless it goes by itself (as PostgreSQL's processes do) or sets PR_SET_PDEATHSIG;
 - a Service with no ready endpoint refuses at once (kube-proxy rejects about once a second and lets others hang);
 - PodDisruptionBudgets are stored but not enforced; server-side apply merges but tracks no field owners;
 - protobuf bodies are refused with 415, so `kubectl create namespace|configmap` needs `kubectl apply -f`.

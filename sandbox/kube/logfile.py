@@ -9,6 +9,7 @@ from pathlib import Path
 
 _ROTATE_BYTES = 10_000_000
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%f"
+_FOLLOWER_BACKLOG = 10_000
 _LONGEST_LINE = 262_144
 
 
@@ -67,11 +68,19 @@ class LogFile:
         block = b"".join(stamped)
         os.write(self._fd, block)
         self._size += len(block)
-        for follower in self._followers:
-            for line in stamped:
-                follower.put_nowait(line)
+        for follower in tuple(self._followers):
+            self._feed(follower, stamped)
         if self._size > _ROTATE_BYTES:
             self._rotate()
+
+    def _feed(self, follower: asyncio.Queue[bytes | None], lines: list[bytes]) -> None:
+        """Give a follower the new lines; one that does not keep up is let go."""
+        if follower.qsize() > _FOLLOWER_BACKLOG:
+            self._followers.discard(follower)
+            follower.put_nowait(None)
+            return
+        for line in lines:
+            follower.put_nowait(line)
 
     def _rotate(self) -> None:
         os.close(self._fd)

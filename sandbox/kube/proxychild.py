@@ -56,10 +56,13 @@ class ServiceProxyChild:
         )
         retry_s = _FIRST_RETRY_S
         while True:
-            self._process = ManagedProcess(command, lambda data: self._read(data, output))
-            code = await self._process.wait()
+            try:
+                self._process = ManagedProcess(command, lambda data: self._read(data, output))
+                ended = f"exit code {await self._process.wait()}"
+            except OSError as error:
+                ended = str(error)
             self._set_listening(frozenset())
-            log.warning("the service proxy ended (exit code %s), starts again in %.1f s", code, retry_s)
+            log.warning("the service proxy ended (%s), starts again in %.1f s", ended, retry_s)
             await asyncio.sleep(retry_s)
             retry_s = min(retry_s * 2, _LAST_RETRY_S)
 

@@ -73,7 +73,7 @@ def _line(event: WatchEvent, shown: Object) -> bytes:
 
 async def serve_log(request: web.Request, pod: Object, kubelet: Kubelet) -> web.StreamResponse:
     """A container's output as plain text."""
-    log_file = kubelet.log_of(pod, request.query.get("container"), previous=flag(request, "previous"))
+    log_file = kubelet.log_of(pod, request.query.get("container") or None, previous=flag(request, "previous"))
     query = LogQuery(
         follow=flag(request, "follow"),
         timestamps=flag(request, "timestamps"),

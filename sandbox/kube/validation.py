@@ -39,6 +39,8 @@ def check_update(resource: Resource, old: Object, new: Object) -> None:
     if resource.kind == "Pod" and _fixed_pod_spec(old) != _fixed_pod_spec(new):
         why = "Forbidden: pod updates may not change fields other than `spec.containers[*].image`, `spec.tolerations`"
         raise _invalid(resource, new, "spec", why)
+    if resource.kind == "Service" and old["spec"]["clusterIP"] != new["spec"]["clusterIP"]:
+        raise _invalid(resource, new, "spec.clusterIPs[0]", "Invalid value: may not change once set")
     if resource.kind in _WORKLOADS and old["spec"]["selector"] != new["spec"].get("selector"):
         raise _invalid(resource, new, "spec.selector", "Invalid value: field is immutable")
 

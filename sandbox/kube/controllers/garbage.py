@@ -9,14 +9,15 @@ from sandbox.kube.store import Change
 
 _FOREGROUND, _ORPHAN = "foregroundDeletion", "orphan"
 _SCANNED = tuple(resource for resource in resources.ALL if resource.namespaced)
-_OWNERS = (resources.DEPLOYMENTS, resources.REPLICA_SETS, resources.STATEFUL_SETS, resources.SERVICES)
+_OWNERS = tuple(resource for resource in resources.ALL if resource is not resources.EVENTS)
+_DEPENDENTS = tuple(resource for resource in _SCANNED if resource is not resources.EVENTS)
 
 
 class GarbageCollector(Controller):
     """Its keys are (namespace, uid) of an owner that is going or gone, and ('', name) of a namespace that is."""
 
     def start(self) -> None:
-        for resource in (*_OWNERS, resources.PODS):
+        for resource in _DEPENDENTS:
             self.store.subscribe(resource.key, self._on_owner)
         self.store.subscribe(NAMESPACES.key, self._on_namespace)
         for resource in _SCANNED:
@@ -63,8 +64,8 @@ class GarbageCollector(Controller):
                 self._finish(*owner, _FOREGROUND)
 
     def _owner(self, namespace: str, uid: str) -> tuple[Resource, Object] | None:
-        for resource in (*_OWNERS, resources.PODS):
-            for obj in self.store.list(resource.key, namespace):
+        for resource in _OWNERS:
+            for obj in self.store.list(resource.key, namespace if resource.namespaced else ""):
                 if uid_of(obj) == uid:
                     return resource, obj
         return None
@@ -72,8 +73,7 @@ class GarbageCollector(Controller):
     def _dependents(self, namespace: str, uid: str) -> list[tuple[Resource, Object]]:
         return [
             (resource, obj)
-            for resource in _SCANNED
-            if resource is not resources.EVENTS
+            for resource in _DEPENDENTS
             for obj in self.store.list(resource.key, namespace)
             if any(reference["uid"] == uid for reference in obj["metadata"].get("ownerReferences") or ())
         ]

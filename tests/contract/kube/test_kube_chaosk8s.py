@@ -6,7 +6,8 @@ from chaosk8s.deployment.actions import scale_deployment
 from chaosk8s.deployment.probes import deployment_available_and_healthy
 from chaosk8s.pod.actions import terminate_pods
 from chaosk8s.pod.probes import count_pods, pods_in_phase, read_pod_logs
-from conftest import NAMESPACE, Kube
+from kube_clients import Kube
+from kube_objects import NAMESPACE
 
 
 @pytest.fixture(autouse=True)

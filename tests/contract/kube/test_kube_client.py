@@ -8,7 +8,8 @@ from typing import Any
 
 import kube_harness
 import pytest
-from conftest import NAMESPACE, Kube
+from kube_clients import Kube
+from kube_objects import NAMESPACE
 from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 
@@ -180,7 +181,8 @@ def test_logs(kube: Kube) -> None:
     assert read("db-0", NAMESPACE, tail_lines=1, timestamps=True).split()[0].endswith("Z")
     assert "hello" in read("db-0", NAMESPACE, since_seconds=60)
     refused(400, "BadRequest", read, "db-0", NAMESPACE, container="other")
-    stream = watch.Watch().stream(read, name="db-0", namespace=NAMESPACE, follow=True, tail_lines=0)
+    stream = watch.Watch().stream(read, name="db-0", namespace=NAMESPACE, follow=True, tail_lines=1, _request_timeout=10)
+    assert "hello" in next(stream)
     kube.core.connect_get_namespaced_pod_proxy_with_path("db-0:http", NAMESPACE, "followed")
     assert "followed" in next(stream)
     stream.close()

@@ -2,7 +2,8 @@
 
 import json
 
-from conftest import NAMESPACE, Kube
+from kube_clients import Kube
+from kube_objects import NAMESPACE
 
 
 def test_version_and_discovery(kube: Kube) -> None:

@@ -13,8 +13,9 @@ from typing import Any
 import kube_harness
 import kube_objects as objects
 import pytest
-from conftest import NAMESPACE, Kube
+from kube_clients import Kube
 from kube_harness import running, wait_for
+from kube_objects import NAMESPACE
 from kubernetes.client.exceptions import ApiException
 
 
