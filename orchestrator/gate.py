@@ -17,6 +17,7 @@ from orchestrator.session import Session
 from steady_state.verdict import EXIT_CODES, Verdict
 
 REFUSED, OUR_ERROR = 3, 4
+FORWARDED = (signal.SIGINT, signal.SIGTERM)
 _LAST_LINE = re.compile(r"verdict=(\w+) exit=\d+ run=(.*)")
 
 
@@ -44,12 +45,11 @@ def _check(experiment: Path) -> None:
 
 def _chaos_run(experiment: Path) -> tuple[str, str]:
     """Run `chaos run`, pass its output on, and hold back its last line for our own."""
-    # A terminal's Ctrl-C reaches both; the child ends the run, we wait for it.
-    previous = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     command = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(experiment)]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-    forwarded = signal.signal(signal.SIGTERM, lambda number, _frame: child.send_signal(number))
-    found = ("ERROR", "none")
+    # The child ends the run, we wait for it. A terminal's Ctrl-C reaches both: hearing it twice does no harm.
+    handlers = {number: signal.signal(number, lambda given, _frame: child.send_signal(given)) for number in FORWARDED}
+    found = None
     try:
         assert child.stdout is not None
         for line in child.stdout:
@@ -60,9 +60,10 @@ def _chaos_run(experiment: Path) -> tuple[str, str]:
                 announce(line.rstrip("\n"), to_stdout=True)
         child.wait()
     finally:
-        signal.signal(signal.SIGINT, previous)
-        signal.signal(signal.SIGTERM, forwarded)
-    return found
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    # The control always has the last word, unless Chaos Toolkit refused the file before it came to that, or died.
+    return found or ("REFUSED" if child.returncode == 1 else "ERROR", "none")
 
 
 def _code(verdict: str) -> int:

@@ -307,5 +307,7 @@ def _no_untimed(method: list[Mapping[str, Any]]) -> None:
         key = f"method[{index}] ({activity['name']})"
         if "at" not in activity:
             raise PlanError(f"{key}.at", "it is missing", "give every entry of the method its instant")
+        if "pauses" in activity:
+            raise PlanError(f"{key}.pauses", "a pause would move it away from its instant", 'leave it out, "at" says when')
         if _is_foreign(activity) and activity.get("background") is not True:
             raise PlanError(key, "a timed activity must not hold up the others", 'add "background": true')

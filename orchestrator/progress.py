@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 
@@ -19,8 +20,10 @@ LIVE_PERIOD_S = 0.5
 def announce(text: str, *, to_stdout: bool = False) -> None:
     """One message for the person who runs this; results go to stdout, everything else to stderr."""
     stream = sys.stdout if to_stdout else sys.stderr
-    stream.write(text + "\n")
-    stream.flush()
+    # A terminal that was closed must not keep the run from healing and judging.
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(text + "\n")
+        stream.flush()
 
 
 class Progress:
@@ -56,7 +59,7 @@ class Progress:
         following = (
             f"{coming.name} in {in_words(round(coming.at_s - passed))}"
             if coming
-            else f"end in {in_words(round(self._plan.length_s - passed))}"
+            else f"end in {in_words(max(0, round(self._plan.length_s - passed)))}"
         )
         return f"minute {minute:4.1f} of {self._plan.length_s * self._plan.scale_time / 60:.0f} | next: {following}"
 

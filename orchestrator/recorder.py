@@ -47,7 +47,13 @@ class Recorder:
             self._kept = None
 
     def close(self) -> None:
+        """Everything on disk; a second time does nothing. Raises HarnessError."""
         with self._lock:
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
+            if self._file.closed:
+                return
+            try:
+                with self._file:
+                    self._file.flush()
+                    os.fsync(self._file.fileno())
+            except OSError as error:
+                raise HarnessError(f"the recording {self.path} cannot be written: {error}") from error

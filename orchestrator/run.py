@@ -25,6 +25,7 @@ from orchestrator.recorder import Recorder
 from orchestrator.run_directory import RunDirectory
 from orchestrator.traffic import Issue, Traffic
 from orchestrator.watching import Scene, Watching
+from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
 from probes.target import TargetDescription
 from steady_state.history import History
@@ -74,6 +75,8 @@ class Run:
         self._guard: asyncio.Task[None] | None = None
         self.start: float | None = None
         self.last_event = "preparing"
+        # In the recording from the first moment on: a run that is aborted at once has a report, too.
+        self._recorder.record(self._first_line())
 
     @property
     def live(self) -> Live:
@@ -85,11 +88,13 @@ class Run:
 
     async def prepare(self) -> None:
         """Log users in, start load and samplers. Raises RefusedError."""
-        self._recorder.record(self._first_line())
         self._phase("preparing")
         devices = await self._traffic.log_in()
         scene = Scene(self._setting.description, self._clock, self._setting.directory.run_id, devices)
-        self._watching = Watching(scene)
+        try:
+            self._watching = Watching(scene)
+        except Unreachable as error:
+            raise RefusedError(f"the samplers cannot look at {self._setting.description.name}: {error}") from error
         self._watching.start(self._recorder.record)
         await self._traffic.start()
         self._guard = asyncio.create_task(self._guarded())
@@ -145,13 +150,25 @@ class Run:
         with contextlib.suppress(OrchestratorError):
             self._phase("end" if ended == "completed" else "aborting", detail=reason)
         await asyncio.gather(*(life.settled() for life in self._lives.values()))
-        if ended == "completed":
-            await self._drain()
-        else:
+        if ended == "completed" and not await self._drained():
+            ended, reason = "aborted", self._latch.reason
+        if ended != "completed":
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()
+
+    async def _drained(self) -> bool:
+        """True when the last answers and messages are in, False when the run was aborted first."""
+        draining, aborting = asyncio.create_task(self._drain()), asyncio.create_task(self._aborted.wait())
+        await asyncio.wait({draining, aborting}, return_when=asyncio.FIRST_COMPLETED)
+        aborting.cancel()
+        if self._aborted.is_set():
+            draining.cancel()
+            await asyncio.gather(draining, return_exceptions=True)
+            return False
+        await draining
+        return True
 
     async def _drain(self) -> None:
         """The last answers of the load, and the last messages of the test devices."""
@@ -170,8 +187,9 @@ class Run:
             await self._clock.sleep_until(self._clock.now() + LOOK_PERIOD_S)
             lost = self._traffic.lost or (self._watching.lost if self._watching else "")
             if lost:
-                self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
+                # First of all: the reason may be that the recording cannot be written.
                 self._latch.set(lost)
+                self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
                 return
 
     def _unsteady(self) -> list[str]:

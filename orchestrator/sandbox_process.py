@@ -16,15 +16,20 @@ from orchestrator.errors import HarnessError, PlanError, RefusedError
 
 UP_WITHIN_S = 180.0
 """A first start builds the cached data."""
+DESCRIBE_WITHIN_S = 60.0
 DOWN_WITHIN_S = 15.0
+LAST_WORDS_S = 2.0
 PASSWORD_ENV, PASSWORD = "SANDBOX_PASSWORD", "sandbox"
 """The test users' password on the sandbox; nothing there is secret."""
 
 
 def describe_sandbox(flaws: Sequence[str] = ()) -> str:
-    """The description of a sandbox that is not up: roles, routes and breakers, no addresses. Raises PlanError."""
+    """The description of a sandbox that is not up: roles, routes and breakers, no addresses. Raises PlanError or RefusedError."""
     command = [sys.executable, "-m", "sandbox", "describe", *_flaw_arguments(flaws)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=DESCRIBE_WITHIN_S, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise RefusedError(f"the sandbox did not describe itself within {DESCRIBE_WITHIN_S:g} s: is this machine overloaded?") from error
     if done.returncode != 0:
         key = "CHAOS_FLAW" if flaws else "CHAOS_TARGET"
         raise PlanError(key, _last_line(done.stderr.splitlines()), "choose a known flaw" if flaws else "install the extra 'sandbox'")
@@ -46,6 +51,7 @@ class SandboxProcess:
         self._environment.setdefault(PASSWORD_ENV, PASSWORD)
         self._errors: deque[str] = deque(maxlen=20)
         self._process: subprocess.Popen[str] | None = None
+        self._readers: list[threading.Thread] = []
         self._ready = threading.Event()
         self._status: dict[str, Any] = {}
 
@@ -61,13 +67,17 @@ class SandboxProcess:
             env=self._environment,
             start_new_session=True,
         )
-        for work in (self._read_progress, self._read_status):
-            threading.Thread(target=work, name="sandbox-output", daemon=True).start()
+        works = (self._read_progress, self._read_status)
+        self._readers = [threading.Thread(target=work, name="sandbox-output", daemon=True) for work in works]
+        for reader in self._readers:
+            reader.start()
 
     def wait_ready(self, timeout_s: float) -> bool:
         """True when it is up. Raises RefusedError when it ended instead."""
         if self._ready.wait(timeout_s):
             if not self._status:
+                # Its last words may still be on their way.
+                self._readers[0].join(LAST_WORDS_S)
                 raise RefusedError(f"the sandbox did not come up: {_last_line(self._errors)}")
             return True
         return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import secrets
 import signal
@@ -45,7 +46,7 @@ class Session:
     """State of one `chaos run`. Methods block the calling thread; the work is done in the run's loop."""
 
     def __init__(self, experiment: Mapping[str, Any], environment: Mapping[str, str]) -> None:
-        """Check the whole plan against the target. Raises PlanError; nothing is touched."""
+        """Check the whole plan against the target. Raises PlanError or RefusedError; nothing is touched."""
         self._environment = environment
         self.choice: Choice = choose(environment)
         self.plan: Plan = scaled(read_plan(experiment), time_scale=self.choice.time_scale, load_scale=self.choice.load_scale)
@@ -58,6 +59,7 @@ class Session:
         self.refusal = ""
         self.error = ""
         self.steady = False
+        self._signalled = False
         self._start: float | None = None
         self._loop: LoopThread | None = None
         self._run: Run | None = None
@@ -69,7 +71,7 @@ class Session:
     def prepare(self) -> None:
         """Start the sandbox where it is ours, then load and samplers. Raises RefusedError or Aborted."""
         self._catch_signals()
-        seed = int(self._environment.get("CHAOS_SEED") or secrets.randbits(32))
+        seed = secrets.randbits(32) if self.choice.seed is None else self.choice.seed
         self.directory = create_run_directory(RUNS, wall=self.clock.wall(), tag=secrets.randbits(16))
         announce(f"run {self.directory.path}: {self.plan.title}")
         text = self._come_up() if self.choice.owned else self.choice.text
@@ -78,14 +80,16 @@ class Session:
         self.directory.save_json("experiment.json", dict(self.experiment))
         self._loop = LoopThread()
         setting = Setting(self.plan, self.judged, description, self.directory, seed)
-        self._run = self._work(self._make_run(setting))
-        self._progress = Progress(self._run, self.plan)
+        self._work(self._make_run(setting))
+        self._progress = Progress(self._of_run(), self.plan)
         self._progress.start()
-        self._work(self._run.prepare())
+        self._work(self._of_run().prepare())
 
     def wait_until_steady(self) -> None:
         """Return when the platform is steady. Raises RefusedError or Aborted."""
         self._work(self._of_run().wait_until_steady())
+        if self.latch.is_set():
+            raise Aborted
         self.steady = True
 
     def begin(self) -> None:
@@ -98,7 +102,7 @@ class Session:
             raise HarnessError("the timeline has not begun")
         lead_s = PREPARE_LEAD_S if any(fault.name == name for fault in self.plan.faults) else 0.0
         while (left := self._start + at_s - lead_s - self.clock.now()) > 0:
-            if self.latch.wait(min(left, 3600.0)):
+            if self.latch.wait(left):
                 raise Aborted
         if self.latch.is_set():
             raise Aborted
@@ -117,35 +121,51 @@ class Session:
         with self._finishing:
             if self.report is not None or self.directory is None or self._loop is None or self._run is None:
                 return
+            try:
+                self._loop.call(self._run.finish(ended, reason), timeout_s=FINISH_WITHIN_S)
+            except (OrchestratorError, TimeoutError) as error:
+                # What was recorded is judged all the same.
+                self.error = self.error or f"the run did not end as it should: {error or f'not within {FINISH_WITHIN_S:g} s'}"
+                announce(f"our own error: {self.error}")
             if self._progress is not None:
                 self._progress.stop()
-            self._loop.call(self._run.finish(ended, reason), timeout_s=FINISH_WITHIN_S)
             self.report = write_reports(self.directory)
             if ended != "refused":
                 announce(terminal.grid(self.report), to_stdout=True)
 
     def close(self) -> None:
         """Let go of everything, whatever happened. The last line on stdout says how it ended."""
-        if self._progress is not None:
-            self._progress.stop()
-        if self._loop is not None:
-            self._loop.close()
-        if self._sandbox is not None:
-            try:
+        try:
+            if self._progress is not None:
+                self._progress.stop()
+            if self._loop is not None:
+                self._loop.close()
+            if self._sandbox is not None:
                 self._sandbox.stop()
-            except HarnessError as error:
-                announce(f"warning: {error}")
-        self._restore_signals()
-        announce(self.last_line(), to_stdout=True)
+        except HarnessError as error:
+            announce(f"warning: {error}")
+        finally:
+            self._restore_signals()
+            announce(self.last_line(), to_stdout=True)
 
     def last_line(self) -> str:
-        """`verdict=PASS exit=0 run=runs/<id>`; REFUSED where nothing was injected, ERROR where we failed."""
+        """`verdict=PASS exit=0 run=runs/<id>`; REFUSED where nothing was injected, ERROR where we failed.
+
+        A run that was told to end before it had a recording proved nothing: INCONCLUSIVE.
+        """
         run = self.directory.path if self.directory is not None else "none"
         if self.refusal:
             return f"verdict=REFUSED exit=1 run={run}"
+        if self.report is None and self._signalled and not self.error:
+            return f"verdict=INCONCLUSIVE exit=1 run={run}"
         if self.report is None or self.error:
             return f"verdict=ERROR exit=1 run={run}"
         return f"verdict={self.report['verdict']} exit={0 if self.passed else 1} run={run}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether minute 0 has been."""
+        return self._start is not None
 
     @property
     def passed(self) -> bool:
@@ -164,8 +184,9 @@ class Session:
                 raise RefusedError(f"the sandbox was not up within {UP_WITHIN_S:g} s")
         return self._sandbox.target.read_text(encoding="utf-8")
 
-    async def _make_run(self, setting: Setting) -> Run:
-        return Run(setting, self.clock, self.latch)
+    async def _make_run(self, setting: Setting) -> None:
+        # Kept here and not by the caller, who may have stopped waiting.
+        self._run = Run(setting, self.clock, self.latch)
 
     def _work(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it in the loop and wait in this thread, as long as the run is not aborted. Raises Aborted."""
@@ -176,7 +197,7 @@ class Session:
                 return future.result(LOOK_S)
             except TimeoutError:
                 if future.done():
-                    raise
+                    return future.result()
                 if self.latch.is_set():
                     future.cancel()
                     raise Aborted from None
@@ -189,7 +210,9 @@ class Session:
     def _catch_signals(self) -> None:
         """Signals only set the latch: no exception ever cuts Chaos Toolkit or us in the middle of something."""
         if threading.current_thread() is threading.main_thread():
-            self._handlers = {number: signal.signal(number, self._on_signal) for number in SIGNALS}
+            # Under `nohup` a closed terminal must not end the run.
+            heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN]
+            self._handlers = {number: signal.signal(number, self._on_signal) for number in heard}
 
     def _restore_signals(self) -> None:
         for number, handler in self._handlers.items():
@@ -199,8 +222,11 @@ class Session:
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         name = signal.Signals(number).name
         again = self.latch.is_set()
+        self._signalled = True
         self.latch.set(f"signal {name}")
-        os.write(2, f"{name}: {'already ending' if again else 'ending the run'}, removing faults\n".encode())
+        # The terminal may be what went away.
+        with contextlib.suppress(OSError):
+            os.write(2, f"{name}: {'already ending' if again else 'ending the run'}, removing faults\n".encode())
 
 
 def refusal_of(error: OrchestratorError) -> str:

@@ -23,10 +23,11 @@ class Choice:
     flaws: tuple[str, ...]
     time_scale: float
     load_scale: float
+    seed: int | None
 
 
 def choose(environment: Mapping[str, str]) -> Choice:
-    """From CHAOS_TARGET, CHAOS_FLAW, CHAOS_TIME_SCALE and CHAOS_LOAD_SCALE. Raises PlanError."""
+    """From CHAOS_TARGET, CHAOS_FLAW, CHAOS_TIME_SCALE, CHAOS_LOAD_SCALE and CHAOS_SEED. Raises PlanError."""
     name = environment.get("CHAOS_TARGET") or SANDBOX
     flaws = tuple(flaw.strip() for flaw in environment.get("CHAOS_FLAW", "").split(",") if flaw.strip())
     if name != SANDBOX and flaws:
@@ -40,6 +41,7 @@ def choose(environment: Mapping[str, str]) -> Choice:
         flaws=flaws,
         time_scale=_scale(environment, "CHAOS_TIME_SCALE", description.scale.time),
         load_scale=_scale(environment, "CHAOS_LOAD_SCALE", description.scale.load),
+        seed=_seed(environment),
     )
 
 
@@ -67,3 +69,10 @@ def _scale(environment: Mapping[str, str], key: str, default: float) -> float:
         return float(value)
     except ValueError as error:
         raise PlanError(key, f"{value!r} is not a number", "give a number from 1 (as written) upwards") from error
+
+
+def _seed(environment: Mapping[str, str]) -> int | None:
+    value = environment.get("CHAOS_SEED")
+    if value and not (value.isascii() and value.isdigit()):
+        raise PlanError("CHAOS_SEED", f"{value!r} is not a seed", "give the whole number that an earlier run has in its recording")
+    return int(value) if value else None

@@ -15,14 +15,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from chaoslib.exceptions import InterruptExecution, InvalidControl
+from chaoslib.types import Dry
 
 from orchestrator.durations import seconds
 from orchestrator.errors import OrchestratorError, PlanError, RefusedError
 from orchestrator.progress import announce
+from orchestrator.run import Ended
 from orchestrator.session import Aborted, Session, refusal_of
 
 _session: Session | None = None
 _problem: str = ""
+_validated: Mapping[str, Any] | None = None
 _here = threading.local()
 
 
@@ -38,34 +41,48 @@ def armed_activity() -> str | None:
 
 def validate_control(control: Mapping[str, Any]) -> None:
     """Refuse a wrong plan in `chaos validate` and `chaos run` alike. Raises InvalidControl."""
+    refuse_wrong_plan()
+
+
+def refuse_wrong_plan() -> None:
+    """Refuse the experiment that Chaos Toolkit validates right now, once; elsewhere nothing happens. Raises InvalidControl."""
+    global _validated
     # Chaos Toolkit hands over the control only; the experiment is a local of the function that validates it.
     experiment = _experiment_of_caller()
-    if experiment is None:
+    if experiment is None or experiment is _validated:
         return
     try:
         Session(experiment, os.environ)
-    except PlanError as error:
+    except OrchestratorError as error:
         raise InvalidControl(str(error)) from error
+    _validated = experiment
 
 
 def configure_control(experiment: Mapping[str, Any]) -> None:
     """Make the session. An exception here would be swallowed, so `before_experiment_control` raises it."""
     global _session, _problem
     _session, _problem = None, ""
-    if experiment.get("dry"):
+    dry = experiment.get("dry")
+    if _all_dry(experiment):
+        return
+    if dry:
+        _problem = f"--dry {getattr(dry, 'value', dry)}: the rest would happen, and without its clock; use --dry activities"
         return
     try:
         _session = Session(experiment, os.environ)
     except OrchestratorError as error:
         _problem = str(error)
+    except Exception as error:  # noqa: BLE001 - the named edge: Chaos Toolkit would swallow it
+        _problem = f"our own error: {type(error).__name__}: {error}"
 
 
 def before_experiment_control(context: Mapping[str, Any], **_: Any) -> None:
     """Start everything that must run before the first look."""
-    if context.get("dry"):
+    if _all_dry(context):
         return
     if _session is None:
         announce(f"refused, nothing was touched: {_problem}")
+        announce("verdict=REFUSED exit=1 run=none", to_stdout=True)
         raise InterruptExecution(_problem)
     _guarded(_session, _session.prepare)
 
@@ -77,8 +94,9 @@ def before_hypothesis_control(context: Mapping[str, Any], **_: Any) -> None:
 
 
 def before_method_control(context: Mapping[str, Any], **_: Any) -> None:
-    """Minute 0."""
+    """Minute 0, never before the platform was steady: some hypothesis strategies leave that look out."""
     if _session is not None:
+        before_hypothesis_control(context)
         _guarded(_session, _session.begin)
 
 
@@ -107,14 +125,26 @@ def after_method_control(context: Mapping[str, Any], **_: Any) -> None:
 
 def after_experiment_control(context: Mapping[str, Any], state: dict[str, Any], **_: Any) -> None:
     """Whatever happened: everything healed, the report written, the verdict in the journal."""
-    if _session is None or context.get("dry"):
+    if _session is None:
         return
+    session = _session
     try:
-        ended = "refused" if _session.refusal else "aborted" if _session.latch.is_set() else "error"
-        _session.finish(ended, _session.refusal or _session.latch.reason or _session.error)  # type: ignore[arg-type]
-    except (OrchestratorError, TimeoutError) as error:
-        _session.error = str(error) or type(error).__name__
-    _mirror(_session, state)
+        session.finish(*_ending(session))
+    except BaseException as error:  # noqa: BLE001 - the named edge: swallowed, it would leave exit code 0
+        session.error = session.error or f"{type(error).__name__}: {error}"
+        announce(f"our own error: {session.error}")
+    _mirror(session, state)
+
+
+def _ending(session: Session) -> tuple[Ended, str]:
+    """How a run ends that did not come to the end of its method."""
+    if session.error:
+        return "error", session.error
+    if not session.refusal and not session.latch.is_set() and not session.begun:
+        session.refusal = "a probe of the hypothesis was not met before the method"
+    if session.refusal:
+        return "refused", session.refusal
+    return "aborted", session.latch.reason
 
 
 def cleanup_control() -> None:
@@ -145,7 +175,7 @@ def _guarded(session: Session, work: Callable[[], None]) -> None:
         work()
     except Aborted:
         _interrupt(session, session.latch.reason)
-    except RefusedError as error:
+    except (RefusedError, PlanError) as error:
         session.refusal = str(error)
         announce(refusal_of(error))
         _interrupt(session, session.refusal)
@@ -158,6 +188,11 @@ def _guarded(session: Session, work: Callable[[], None]) -> None:
 def _interrupt(session: Session, reason: str) -> NoReturn:
     session.latch.set(reason)
     raise InterruptExecution(reason)
+
+
+def _all_dry(experiment: Mapping[str, Any]) -> bool:
+    """Whether nothing at all is done, as `--dry activities` asks."""
+    return bool(experiment.get("dry") == Dry.ACTIVITIES)
 
 
 def _experiment_of_caller() -> Mapping[str, Any] | None:

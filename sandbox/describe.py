@@ -157,9 +157,9 @@ def _breaker(name: str, workload: str, pointer: str, opens_after: int) -> Docume
 
 
 def _workloads() -> dict[str, str]:
-    stateful = dict.fromkeys(("postgresql", "postgresql-replica"), "statefulsets")
+    stateful = dict.fromkeys(("postgresql", "postgresql-replica", "redis", "qdrant", "pubnub"), "statefulsets")
     services = ("api-gateway", "discovery-service", "sona-service", "sync-service", "auth-service")
-    return dict.fromkeys((*services, "redis", "qdrant", "pubnub", "toxiproxy"), "deployments") | stateful
+    return dict.fromkeys((*services, "toxiproxy"), "deployments") | stateful
 
 
 def _calls(workload: str) -> Document:

@@ -69,9 +69,9 @@ class Platform:
                 replicas=len(REPLICAS),
                 volumes=("data",),
             ),
-            self._store("qdrant", "sandbox.qdrant", {"QDRANT_STORAGE": str(self.volumes / "qdrant")}),
-            self._store("redis", "sandbox.valkey", volumes=("data",)),
-            self._store("pubnub", "sandbox.pubnub"),
+            self._store("qdrant", "sandbox.qdrant", {"QDRANT_STORAGE": str(self.volumes / "qdrant")}, stateful=True),
+            self._store("redis", "sandbox.valkey", stateful=True, volumes=("data",)),
+            self._store("pubnub", "sandbox.pubnub", stateful=True),
             self._store("toxiproxy", "sandbox.toxiproxy", {"TOXIPROXY_CONFIG_JSON": self._links()}),
         ]
 
@@ -92,7 +92,7 @@ class Platform:
         replicas: int = getattr(self.settings, f"{short}_replicas")
         return Workload(
             name=name,
-            command=[sys.executable, "-m", f"sandbox.services.{short}"],
+            command=[sys.executable, "-m", "sandbox.services", short],
             port=self.addresses.ports[name],
             readiness={"httpGet": {"path": "/health/ready", "port": "http"}},
             liveness={"httpGet": {"path": "/health", "port": "http"}},
@@ -104,7 +104,7 @@ class Platform:
     def _links(self) -> str:
         """Toxiproxy's first proxies; the services reach every dependency through one of them."""
         proxies = [
-            {"name": link, "listen": str(self.addresses.link(link)), "upstream": str(self.addresses.service(service))}
+            {"name": link, "listen": str(self.addresses.link(link)), "upstream": str(self.addresses.store(service))}
             for link, service in LINKS.items()
         ]
         return orjson.dumps([proxy | {"enabled": True} for proxy in proxies]).decode()

@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
 
+from sandbox.kube.addresses import stateful_address
+
 NAMESPACE = "media-gateway"
 SERVICES = ("api-gateway", "discovery-service", "sona-service", "sync-service", "auth-service")
 REPLICAS = ("postgresql-replica-0", "postgresql-replica-1", "postgresql-replica-2")
@@ -54,6 +56,11 @@ class Addresses:
         number = (*SERVICES, *STORES, *REPLICAS).index(name) + 1
         component = "postgresql-replica" if name in REPLICAS else name
         return Address(f"{self.prefix}.1.{number}", self.ports[component])
+
+    def store(self, name: str) -> Address:
+        """The one pod behind a store's Service. It keeps its address, so a link need not pass the Service's relay."""
+        service = self.service(name)
+        return Address(stateful_address(self.prefix, name if name in REPLICAS else f"{name}-0"), service.port)
 
     def link(self, name: str) -> Address:
         """Where Toxiproxy listens for the link `name`."""

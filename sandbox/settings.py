@@ -66,7 +66,7 @@ class Settings(BaseModel):
     gateway_response_cache: bool = _switch("platform: response cache for anonymous GET")
     gateway_content_cache_s: float = _row(300.0, "7.1 layer 2: content details 5 minutes")
     gateway_other_cache_s: float = _row(60.0, "platform: response cache, other routes")
-    gateway_redis_limit_s: float = _row(0.05, "ours: a request waits this long at most for limits and for the response cache")
+    gateway_redis_limit_s: float = _row(0.2, "ours: a request waits this long at most for limits and for the response cache")
     rate_limit_fails_open: bool = _switch("platform: Redis loss causes no errors, rate limiting fails open")
     rate_anonymous_per_s: int = _count(5, "platform: rate limits")
     rate_anonymous_per_min: int = _count(100, "platform: rate limits")
@@ -90,7 +90,7 @@ class Settings(BaseModel):
     postgres_timeout_s: float = _row(5.0, "8.3: service -> database, the primary's")
     postgres_connections: int = _count(10, "platform: pool of 10")
     replica_timeout_s: float = _row(
-        0.25, "ours: 8.3's 5 s is longer than the 2 s within which an answer counts, so a silent replica must cost less"
+        0.75, "ours: 8.3's 5 s is longer than the 2 s within which an answer counts, so a silent replica must cost less"
     )
     replica_failover: bool = _switch("8.3: 3 retries; ours: at the next replica, then at the primary, without back-off")
     database_recheck_s: float = _row(0.5, "ours: a server put aside is looked at this often")
@@ -120,7 +120,7 @@ class Settings(BaseModel):
     sona_candidates: int = _count(500, "4.2: top 500 popular items")
     sona_reload_s: float = _row(60.0, "ours: the popular items are read again this often")
     lora_ttl_s: int = _count(3600, "7.1 layer 3: user LoRA adapters 1 hour")
-    sona_redis_limit_s: float = _row(0.05, "2.3: LoRA load time maximum 30 ms; ours: then the global adapter")
+    sona_redis_limit_s: float = _row(0.1, "ours: three times 2.3's maximum of 30 ms for a LoRA load; then the global adapter")
 
     # Sync
     pubnub_publish_timeout_s: float = _row(

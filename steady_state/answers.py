@@ -6,19 +6,19 @@ import math
 from collections.abc import Iterable
 
 from steady_state.history import History
-from steady_state.instants import Span
+from steady_state.instants import HAIR_S, Span
 from steady_state.outcomes import Outcome
 
 
 def answers(history: History, span: Span, routes: Iterable[str]) -> dict[Outcome, int]:
-    """The load's outcomes on the routes, over all whole seconds that overlap the span."""
+    """The load's outcomes on the routes, over the whole seconds inside the span: what came before the fault is not its doing."""
     plan = history.recording.load_plans.get("load")
     totals: dict[Outcome, int] = {}
     if plan is None:
         return totals
     wanted = set(routes)
     tallies = history.recording.tallies.get("load", {})
-    for second in range(max(0, math.floor(span.start - plan.start_s)), math.ceil(span.end - plan.start_s)):
+    for second in range(max(0, math.ceil(span.start - plan.start_s - HAIR_S)), math.floor(span.end - plan.start_s + HAIR_S)):
         tally = tallies.get(second)
         for route, counts in (tally.routes if tally else {}).items():
             if route in wanted:
@@ -30,8 +30,7 @@ def answers(history: History, span: Span, routes: Iterable[str]) -> dict[Outcome
 def fallback_activations(history: History, span: Span) -> dict[str, int]:
     """How often each kind of fallback was used in the span, by the services' own counters (a new pod starts at zero)."""
     totals: dict[str, int] = {}
-    for pod in {line.pod for line in history.recording.calls}:
-        lines = sorted((line for line in history.recording.calls if line.pod == pod), key=lambda line: line.t)
+    for lines in history.calls.values():
         before = [line for line in lines if line.t <= span.start]
         inside = [line for line in lines if span.start < line.t <= span.end + 1.0]
         if not inside:
@@ -40,4 +39,4 @@ def fallback_activations(history: History, span: Span) -> dict[str, int]:
         for kind, count in inside[-1].fallbacks.items():
             if count > base.get(kind, 0):
                 totals[kind] = totals.get(kind, 0) + count - base.get(kind, 0)
-    return totals
+    return dict(sorted(totals.items()))

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 
-from steady_state.history import History
-from steady_state.instants import Instant, Span
-from steady_state.observations import TallyLine
+from steady_state.history import PLAIN, STANDBYS, History
+from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.observations import BeatLine, TallyLine
 from steady_state.outcomes import Outcome
 
 SILENT_S = 2.5
 """A probe beats once a second; a longer silence is a gap even where no gap line was written (the probe died)."""
+UNSEEN_BEATS = 3
+"""So many beats in a row without a look at a subject are a gap even where no gap line was written (the run was killed)."""
 LAGGED_RATIO, LAGGED_COUNT = 0.01, 3
 """A second is generator-limited when more than 1 % and at least 3 of its requests lagged. Source: design 4."""
-
-_PLAIN = frozenset({Outcome.FRESH, Outcome.CACHED, Outcome.FALLBACK})
 
 
 def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
@@ -24,29 +25,31 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     if plan is None:
         return [f"no requests of source {source} were recorded"]
     tallies = history.recording.tallies.get(source, {})
-    lines = _exceptions_by_second(history, source)
-    missing, limited, torn = [], [], []
-    first = max(0, math.floor(span.start - plan.start_s + 1e-9))
-    for second in range(first, max(first, math.ceil(span.end - plan.start_s - 1e-9))):
+    lines = history.exceptions[source]
+    unborn = math.ceil(plan.start_s - span.start - HAIR_S)
+    missing, limited, torn = [-second for second in range(unborn, 0, -1)], [], []
+    for second in _seconds(span, plan.start_s):
         tally = tallies.get(second)
         if tally is None:
             missing.append(second)
         elif _generator_limited(tally):
             limited.append(second)
-        elif _exceptional(tally) > lines.get(second, 0):
+        elif _torn(tally, lines.get(second, 0)):
             torn.append(second)
     words = ((f"without a record of source {source}", missing), ("generator-limited", limited), ("with lost request lines", torn))
     return [f"{len(seconds)} s {what} (first at {_at(history, plan.start_s, seconds[0])})" for what, seconds in words if seconds]
 
 
 def load_share(history: History, span: Span) -> float | None:
-    """Share of the load due in the span that our generator did send in time; None without load."""
-    routes = history.load()
-    due = sum(route.due(span) for route in routes)
-    if not due:
+    """Share of the load planned for the span that our generator did send in time, by its own count; None without load."""
+    plan = history.recording.load_plans.get("load")
+    if plan is None:
         return None
-    kept = due - sum(len([1 for instant in route.generator if span.contains(instant)]) for route in routes)
-    return kept / due
+    tallies = history.recording.tallies.get("load", {})
+    seconds = [second for second in _seconds(span, plan.start_s) if span.contains(plan.start_s + second) and second in tallies]
+    planned = sum(plan.due_in(route, Span(plan.start_s + s, plan.start_s + s + 1)) for route in plan.routes for s in seconds)
+    sent = sum(row.due - row.counts.get(Outcome.GENERATOR, 0) for s in seconds for row in tallies[s].routes.values())
+    return sent / planned if planned else None
 
 
 def probe_gaps(history: History, span: Span, probe: str, subjects: set[str] | None = None) -> list[str]:
@@ -57,35 +60,62 @@ def probe_gaps(history: History, span: Span, probe: str, subjects: set[str] | No
         for line in history.recording.gaps
         if line.probe == probe and (subjects is None or line.subject in subjects) and Span(line.from_t, line.t).overlaps(span)
     ]
-    return gaps + _silences(history, span, probe)
+    return gaps + _silences(history, span, probe) + list(_unseen(history, span, probe, subjects))
+
+
+def platform_gaps(history: History, span: Span) -> list[str]:
+    """Gaps in what tells whether replicas and breakers are as they should be."""
+    gaps = [f"no pod of {one} was seen before minute 0" for one in history.plan.workloads if history.ready[one].unknown]
+    gaps += probe_gaps(history, span, "pods") + probe_gaps(history, span, "breakers")
+    return gaps + (probe_gaps(history, span, "replication") if _replicated(history) else [])
+
+
+def _replicated(history: History) -> bool:
+    """Whether the platform has standbys that somebody looked at, or should have."""
+    planned = any(fault.kind == "replica_failure" for fault in history.plan.faults)
+    return planned or STANDBYS in history.ready or "replication" in history.beats
+
+
+def _seconds(span: Span, start: Instant) -> range:
+    """Numbers of the seconds of a source that overlap the span."""
+    first = max(0, math.floor(span.start - start + HAIR_S))
+    return range(first, max(first, math.ceil(span.end - start - HAIR_S)))
 
 
 def _silences(history: History, span: Span, probe: str) -> list[str]:
-    beats: list[Instant] = sorted(line.t for line in history.recording.beats if line.probe == probe)
-    inside = [beat for beat in beats if span.start - SILENT_S <= beat <= span.end + SILENT_S]
+    near = Span(span.start - SILENT_S, span.end + SILENT_S)
+    inside = [beat.t for beat in history.beats.get(probe, ()) if near.contains(beat.t)]
     if not inside:
         return [f"{probe} gave no sign of life"]
-    marks = [max(span.start, min(inside)) if min(inside) <= span.start + SILENT_S else span.start, *inside, span.end]
-    marks.sort()
+    # A beat shortly before the span vouches for its start, one shortly after it for its end.
+    marks = sorted([*inside, *([span.start] if inside[0] > span.start else []), *([span.end] if inside[-1] < span.end else [])])
     return [
         f"{probe} was silent for {after - before:.1f} s from {history.minute(before):.1f} s"
         for before, after in pairwise(marks)
-        if after - before > SILENT_S
+        if after - before > SILENT_S and Span(before, after).overlaps(span)
     ]
 
 
-def _exceptions_by_second(history: History, source: str) -> dict[int, int]:
-    plan = history.recording.load_plans[source]
-    seconds: dict[int, int] = {}
-    for line in history.recording.requests:
-        if line.source == source and line.outcome not in _PLAIN:
-            second = math.floor(plan.due(line.route, line.number) - plan.start_s + 1e-9)
-            seconds[second] = seconds.get(second, 0) + 1
-    return seconds
+def _unseen(history: History, span: Span, probe: str, subjects: set[str] | None) -> Iterator[str]:
+    """Subjects that the probe looked for in vain, beat after beat."""
+    inside = [beat for beat in history.beats.get(probe, ()) if span.contains(beat.t)]
+    rows: dict[str, int] = {}
+    for beat in inside:
+        rows = {name: 0 if looks else rows.get(name, 0) + 1 for name, looks in beat.seen.items()}
+        for name, row in sorted(rows.items()):
+            if row == UNSEEN_BEATS and (subjects is None or name in subjects):
+                yield f"{probe} saw nothing of {name} from {_from(history, beat):.1f} s"
 
 
-def _exceptional(tally: TallyLine) -> int:
-    return sum(count for route in tally.routes.values() for outcome, count in route.counts.items() if outcome not in _PLAIN)
+def _from(history: History, beat: BeatLine) -> float:
+    return history.minute(beat.t - UNSEEN_BEATS)
+
+
+def _torn(tally: TallyLine, lines: int) -> bool:
+    """Whether the second's own counts do not add up, or count exceptions that have no line."""
+    counts = [row.counts for row in tally.routes.values()]
+    exceptions = sum(count for row in counts for outcome, count in row.items() if outcome not in PLAIN)
+    return exceptions > lines or sum(sum(row.values()) for row in counts) != sum(row.due for row in tally.routes.values())
 
 
 def _generator_limited(tally: TallyLine) -> bool:

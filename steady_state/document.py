@@ -12,6 +12,8 @@ from steady_state.measurements import measure
 from steady_state.verdict import EXIT_CODES, Verdict
 
 SCHEMA_VERSION = 1
+FIRST_FAILURES = 10
+"""So many of each window are shown whole."""
 
 Document = dict[str, Any]
 
@@ -43,7 +45,7 @@ def document(judgement: Judgement) -> Document:
             verdict.value: sum(1 for cell in judgement.cells if cell.finding and cell.finding.verdict is verdict) for verdict in Verdict
         },
         "notes": [{"t": history.minute(note.t), "text": note.text} for note in history.recording.notes],
-        "first_failures": _first_failures(history),
+        "first_failures": _first_failures(judgement),
     }
 
 
@@ -99,16 +101,22 @@ def _cell(cell: Cell) -> Document:
 
 
 def _measurements(judgement: Judgement) -> Document:
+    return {name: measure(judgement.history, span) for name, span in _spans(judgement).items()}
+
+
+def _spans(judgement: Judgement) -> dict[str, Span]:
+    """The baseline and each fault's window; none when the timeline never began."""
     history = judgement.history
     if not history.started:
         return {}
     first = judgement.windows[0].injected if judgement.windows else history.end
-    spans = {BASELINE: Span(history.timeline, min(first, history.end))} | {window.name: window.span for window in judgement.windows}
-    return {name: measure(history, span) for name, span in spans.items()}
+    return {BASELINE: Span(history.timeline, min(first, history.end))} | {window.name: window.span for window in judgement.windows}
 
 
-def _first_failures(history: History) -> list[Document]:
-    """The first failing request of each window whole, as far as it was kept."""
+def _first_failures(judgement: Judgement) -> list[Document]:
+    """The first failing requests of each window whole, as far as they were kept."""
+    history = judgement.history
+    exemplars = sorted(history.recording.exemplars, key=lambda line: (line.t, line.source, line.route, line.number))
     return [
         {
             "t": history.minute(line.t),
@@ -119,6 +127,6 @@ def _first_failures(history: History) -> list[Document]:
             "served_by": line.served_by,
             "detail": line.detail,
         }
-        for line in sorted(history.recording.exemplars, key=lambda one: one.t)
-        if line.t >= history.timeline
-    ][:50]
+        for span in _spans(judgement).values()
+        for line in [one for one in exemplars if span.contains(one.t)][:FIRST_FAILURES]
+    ]

@@ -41,6 +41,8 @@ class Ready:
     workload: str
     steps: Steps[int]
     desired: int
+    unknown: bool = False
+    """Nobody saw it before minute 0: how many it should have is not known."""
 
     def short(self, end: Instant) -> list[Span]:
         """The stretches with fewer ready replicas than at the baseline."""
@@ -152,7 +154,8 @@ class History:
 
     def _workload(self, workload: str) -> Ready:
         steps = Steps.of((line.t, sum(pod.ready for pod in line.pods)) for line in self.recording.pods if line.workload == workload)
-        return Ready(workload, steps, steps.at(self.timeline) or 0)
+        baseline = steps.at(self.timeline)
+        return Ready(workload, steps, baseline or 0, unknown=baseline is None)
 
     @cached_property
     def breakers(self) -> list[BreakerTrack]:

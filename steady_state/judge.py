@@ -56,20 +56,30 @@ class Judgement:
 
 def judge(history: History) -> Judgement:
     """Judge a whole run. A run without minute 0, or with no fault in its plan, proves nothing: INCONCLUSIVE."""
-    judged = {window.name: window for window in windows(history)}
+    try:
+        found = windows(history)
+    except Exception as error:  # noqa: BLE001 - the named edge: without windows every cell says why, and the report is still written
+        return _unjudged(history, _crashed(error))
+    judged = {window.name: window for window in found}
     cells = _baseline(history)
     for fault in history.faults:
-        window = judged.get(fault.name)
-        cells += [_cell(history, fault, window, criterion) for criterion in CRITERIA]
-    findings = [cell.finding.verdict for cell in cells if cell.finding is not None]
+        cells += [_cell(history, fault, judged.get(fault.name), criterion) for criterion in CRITERIA]
+    verdicts = [cell.finding.verdict for cell in cells if cell.finding is not None]
     end = history.recording.end
     if not history.faults or history.recording.lost or end is None or end.ended != "completed":
-        findings.append(Verdict.INCONCLUSIVE)
-    return Judgement(history, list(judged.values()), cells, worst(findings))
+        verdicts.append(Verdict.INCONCLUSIVE)
+    return Judgement(history, found, cells, worst(verdicts))
+
+
+def _unjudged(history: History, finding: Finding) -> Judgement:
+    """The windows themselves could not be found: nothing can be judged."""
+    cells = [Cell(BASELINE, criterion, finding) for criterion in BASELINE_CRITERIA]
+    cells += [Cell(fault.name, criterion, finding) for fault in history.faults for criterion in CRITERIA]
+    return Judgement(history, [], cells, Verdict.INCONCLUSIVE)
 
 
 def _baseline(history: History) -> list[Cell]:
-    first = next((fault.injected for fault in history.faults if fault.injected is not None), history.end)
+    first = min((fault.attempted for fault in history.faults if fault.attempted is not None), default=history.end)
     span = Span(history.timeline, min(first, history.end))
     cells: list[Cell] = []
     for criterion, function in BASELINE_CRITERIA.items():
@@ -77,6 +87,7 @@ def _baseline(history: History) -> list[Cell]:
             finding = inconclusive("the timeline never began")
         else:
             finding = _guarded(lambda function=function: function(history, span))  # type: ignore[misc]
+            finding = _unproven(history, span, finding)
         cells.append(Cell(BASELINE, criterion, finding))
     return cells
 
@@ -87,25 +98,39 @@ def _cell(history: History, fault: FaultHistory, window: Window | None, criterio
         return Cell(fault.name, criterion, None, reason)
     spoiled = validity.spoilers(history, fault)
     if window is None:
-        return Cell(fault.name, criterion, inconclusive("; ".join(spoiled)))
+        return Cell(fault.name, criterion, inconclusive("; ".join(spoiled) or "injected only after the end of the timeline"))
     finding = _guarded(lambda: CRITERIA[criterion](window))
-    if criterion != "validity":
-        finding = _set_aside(window, criterion, finding, spoiled)
-    return Cell(fault.name, criterion, finding)
+    return Cell(fault.name, criterion, _set_aside(window, criterion, finding, spoiled))
 
 
 def _set_aside(window: Window, criterion: str, finding: Finding, spoiled: list[str]) -> Finding:
-    """A finding that cannot be believed becomes INCONCLUSIVE and keeps its numbers; a run cut short proves no PASS."""
+    """A finding that cannot be believed becomes INCONCLUSIVE and keeps its numbers; a run cut short or with lost lines proves no PASS."""
+    if criterion == "validity":
+        return _unproven(window.history, window.span, finding)
     if spoiled:
         reason = "; ".join(spoiled)
     elif window.contaminated_by:
         reason = f"contaminated by {window.contaminated_by}, which had not recovered"
     elif criterion == "error_rate_after" and window.recovery.carried:
         reason = "the fault had not recovered when the next one began"
-    elif window.last and window.history.cut_short and finding.verdict is Verdict.PASS:
-        reason = f"the run ended {window.span.length_s:.1f} s into this window"
     else:
+        return _unproven(window.history, window.charged, finding)
+    return _with_reason(finding, reason)
+
+
+def _unproven(history: History, span: Span, finding: Finding) -> Finding:
+    """What was seen of this stretch is not all of it: no PASS."""
+    if finding.verdict is not Verdict.PASS:
         return finding
+    if history.cut_short and span.end >= history.end:
+        return _with_reason(finding, f"the run ended {span.length_s:.1f} s into this window")
+    lost_from = history.recording.lost_from
+    if lost_from is not None and lost_from < span.end:
+        return _with_reason(finding, f"lines of the recording are lost ({history.recording.lost[0]})")
+    return finding
+
+
+def _with_reason(finding: Finding, reason: str) -> Finding:
     return replace(finding, verdict=Verdict.INCONCLUSIVE, because=f"{reason} (measured: {finding.because})")
 
 
@@ -114,4 +139,12 @@ def _guarded(function: Callable[[], Finding]) -> Finding:
     try:
         return function()
     except Exception as error:  # noqa: BLE001 - the named edge: one broken criterion must not hide the others
-        return replace(inconclusive(f"the criterion crashed: {type(error).__name__}: {error}"), evidence=(traceback.format_exc(),))
+        return _crashed(error)
+
+
+def _crashed(error: Exception) -> Finding:
+    """The traceback without folders: the same recording gives the same report on every machine."""
+    frames = traceback.extract_tb(error.__traceback__)
+    trace = tuple(f"{frame.filename.rpartition('steady_state')[2]}:{frame.lineno} in {frame.name}: {frame.line}" for frame in frames)
+    words = f"the criterion crashed: {type(error).__name__}: {error}"
+    return replace(inconclusive(words), evidence=trace)

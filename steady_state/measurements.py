@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from typing import Any
 
 from steady_state.answers import fallback_activations
 from steady_state.history import History
 from steady_state.instants import Instant, Span
 from steady_state.medians import median_ms
+from steady_state.observations import CacheLine
 from steady_state.rates import rate
 
 Measurements = dict[str, Any]
@@ -34,21 +36,22 @@ def measure(history: History, span: Span) -> Measurements:
 
 def pod_changes(history: History, span: Span) -> list[Measurements]:
     """Pods that came, went, turned ready or not, or restarted, with their instants."""
-    changes: list[Measurements] = []
+    changes: list[tuple[Instant, Measurements]] = []
     known: dict[str, tuple[bool, int]] = {}
     workload_pods: dict[str, set[str]] = {}
     for line in history.recording.pods:
         there = {pod.name for pod in line.pods}
-        for gone in workload_pods.get(line.workload, set()) - there:
-            changes.append(_change(history, line.t, line.workload, gone, "gone"))
+        for gone in sorted(workload_pods.get(line.workload, set()) - there):
+            known.pop(gone, None)
+            changes.append((line.t, _change(history, line.t, line.workload, gone, "gone")))
         for pod in line.pods:
             before = known.get(pod.name)
             what = _what_changed(before, (pod.ready, pod.restarts))
             if what:
-                changes.append(_change(history, line.t, line.workload, pod.name, what))
+                changes.append((line.t, _change(history, line.t, line.workload, pod.name, what)))
             known[pod.name] = (pod.ready, pod.restarts)
         workload_pods[line.workload] = there
-    return [change for change in changes if span.contains(change["t"] + history.timeline)]
+    return [change for t, change in changes if span.contains(t)]
 
 
 def _what_changed(before: tuple[bool, int] | None, now: tuple[bool, int]) -> str:
@@ -83,11 +86,12 @@ def breaker_changes(history: History, span: Span) -> list[Measurements]:
 
 def cache_rates(history: History, span: Span) -> Measurements | None:
     """Hit rate before the window, the worst five seconds in it, and how long the rate stayed below 90 % of what it was."""
-    before = _hit_rate(history, Span(span.start - 10.0, span.start))
+    lines = sorted(history.recording.caches, key=lambda line: line.t)
+    before = _hit_rate(lines, Span(span.start - 10.0, span.start))
     if before is None:
         return None
     seconds = [span.start + step for step in range(max(0, int(span.length_s) - 4))]
-    rates = [(second, hit) for second in seconds if (hit := _hit_rate(history, Span(second, second + 5.0))) is not None]
+    rates = [(second, hit) for second in seconds if (hit := _hit_rate(lines, Span(second, second + 5.0))) is not None]
     if not rates:
         return None
     low = min(hit for _, hit in rates)
@@ -100,11 +104,12 @@ def cache_rates(history: History, span: Span) -> Measurements | None:
     }
 
 
-def _hit_rate(history: History, span: Span) -> float | None:
-    lines = [line for line in history.recording.caches if span.start - 1.0 <= line.t <= span.end]
-    if len(lines) < 2:
+def _hit_rate(lines: list[CacheLine], span: Span) -> float | None:
+    first = bisect_left(lines, span.start - 1.0, key=lambda line: line.t)
+    last = bisect_right(lines, span.end, key=lambda line: line.t) - 1
+    if last <= first:
         return None
-    hits, misses = lines[-1].hits - lines[0].hits, lines[-1].misses - lines[0].misses
+    hits, misses = lines[last].hits - lines[first].hits, lines[last].misses - lines[first].misses
     return hits / (hits + misses) if hits >= 0 and misses >= 0 and hits + misses else None
 
 

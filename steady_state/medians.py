@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 
 from steady_state.history import History
-from steady_state.instants import Span
+from steady_state.instants import HAIR_S, Span
 from steady_state.latency import quantile
 
 
@@ -18,7 +18,7 @@ def histogram(history: History, route: str, spans: Iterable[Span], *, source: st
         return counts
     tallies = history.recording.tallies.get(source, {})
     for span in spans:
-        for second in range(max(0, math.ceil(span.start - plan.start_s)), math.floor(span.end - plan.start_s)):
+        for second in range(max(0, math.ceil(span.start - plan.start_s - HAIR_S)), math.floor(span.end - plan.start_s + HAIR_S)):
             tally = tallies.get(second)
             row = tally.routes.get(route) if tally else None
             for index, count in row.latency if row else ():

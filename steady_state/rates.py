@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from steady_state.history import History
-from steady_state.instants import Span
+from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.traffic import count_in
 
 
@@ -29,7 +29,7 @@ class Rate:
 
     @property
     def served_ratio(self) -> float:
-        return 1.0 - self.failed_ratio
+        return (self.counted - self.failed) / self.counted if self.counted else 0.0
 
 
 def rate(history: History, span: Span, routes: Iterable[str] | None = None) -> Rate:
@@ -54,6 +54,25 @@ def refusals(history: History, measured: Rate) -> str | None:
     if measured.due and measured.client_errors / measured.due > limits.client_error_ratio:
         return f"{measured.client_errors} of {measured.due} requests got a 4xx, more than {limits.client_error_ratio:.1%}"
     return None
+
+
+def burst_refusals(history: History, span: Span, length_s: float) -> str | None:
+    """As `refusals`, for the span and for every stretch of `length_s` in it: a burst must not hide in a long span."""
+    whole = refusals(history, rate(history, span))
+    if whole or span.length_s <= length_s:
+        return whole
+    return next((reason for start in _uncounted(history, span) if (reason := _refusal_from(history, start, span, length_s))), None)
+
+
+def _refusal_from(history: History, start: Instant, span: Span, length_s: float) -> str | None:
+    begin = max(span.start, min(start, span.end - length_s))
+    return refusals(history, rate(history, Span(begin, begin + length_s)))
+
+
+def _uncounted(history: History, span: Span) -> Iterator[Instant]:
+    for route in history.load():
+        for column in (route.rate_limited, route.client_errors):
+            yield from (due - HAIR_S for due in column if span.contains(due))
 
 
 def wilson(failed: int, counted: int) -> tuple[float, float]:

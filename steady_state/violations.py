@@ -36,8 +36,13 @@ def broken_seconds(load: list[RouteTraffic], limits: Limits) -> dict[str, list[V
     """
     found: dict[str, list[Violation]] = {}
     for route in load:
+        failed = set(route.failed)
         points = [Violation(Span(due, due), f"{route.route} failing") for due in route.failed if _errors_break(load, limits, due)]
-        points += [Violation(Span(due, due), f"{route.route} slow") for due in route.slow if _slowness_breaks(route, limits, due)]
+        points += [
+            Violation(Span(due, due), f"{route.route} {'failing' if due in failed else 'slow'}")
+            for due in route.slow
+            if _slowness_breaks(route, limits, due)
+        ]
         found[route.route] = sorted(points, key=lambda violation: violation.span.start)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field, replace
 
 from steady_state.fault_history import FaultHistory
@@ -35,6 +36,8 @@ class Window:
     last: bool
     recovery: Recovery
     contaminated_by: str | None = None
+    over: Instant = math.inf
+    """From here on the fault spoils nothing: it recovered, or all was steady in a later window."""
 
     @property
     def name(self) -> str:
@@ -59,8 +62,7 @@ class Window:
     @property
     def charged(self) -> Span:
         """The stretch whose downtime is this fault's: its window, and on until it recovers (design 6)."""
-        recovered = self.recovery.recovered
-        return Span(self.injected, max(self.end, self.history.end if recovered is None else recovered))
+        return Span(self.injected, max(self.end, min(self.over, self.history.end)))
 
 
 def windows(history: History) -> list[Window]:
@@ -70,22 +72,29 @@ def windows(history: History) -> list[Window]:
         for place, fault in enumerate(history.faults)
         if fault.attempted is not None and fault.attempted < history.end
     )
-    result: list[Window] = []
+    found: list[Window] = []
     for position, (injected, place) in enumerate(begun):
         last = position + 1 == len(begun)
         end = history.end if last else begun[position + 1][0]
         fault = history.faults[place]
-        recovery = recovery_of(history, fault, Span(injected, end))
-        window = Window(history, fault, injected, end, last, recovery)
-        carrier = next((earlier for earlier in reversed(result) if _contaminates(earlier, injected)), None)
-        result.append(window if carrier is None else replace(window, contaminated_by=carrier.name))
-    return result
+        found.append(Window(history, fault, injected, end, last, recovery_of(history, fault, Span(injected, end))))
+    over = [_over(window, found[position + 1 :]) for position, window in enumerate(found)]
+    return [replace(window, over=over[position], contaminated_by=_carrier(found, over, position)) for position, window in enumerate(found)]
 
 
-def _contaminates(earlier: Window, injected: Instant) -> bool:
-    """An earlier fault that had not recovered when this one was injected spoils this one's window."""
-    recovered = earlier.recovery.recovered
-    return recovered is None or recovered > injected
+def _over(window: Window, later: list[Window]) -> Instant:
+    """A fault that was taken away is over when it recovered; when that was not seen, when a later window settled by itself."""
+    if window.fault.healed is None:
+        return math.inf
+    if window.recovery.recovered is not None:
+        return window.recovery.recovered
+    steady = [one.recovery.recovered for one in later if one.recovery.recovered is not None and not one.recovery.carried]
+    return min(steady, default=math.inf)
+
+
+def _carrier(found: list[Window], over: list[Instant], position: int) -> str | None:
+    """The first earlier fault that was not over when this one was injected: it spoils this one's window."""
+    return next((found[earlier].name for earlier in range(position) if over[earlier] > found[position].injected), None)
 
 
 def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
@@ -104,8 +113,8 @@ def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
     undecided = tuple(undecided_by_latency(history, settled, span.end))
     if not violations:
         return Recovery(span.start, span.end, latency_undecided=undecided)
-    crossing = [run.end for run in runs(violations) if run.start < settled.start <= run.end]
-    if crossing and _alive(crossing[-1], span):
+    crossing = [run.end for run in runs(violations) if run.start - settled.start < RUN_GAP_S and settled.start <= run.end]
+    if crossing and any(_unfinished(one, span.end) and one.span.start <= crossing[-1] for one in violations):
         return _carried(history, fault, span, violations)
     causes = _causes(violations, since=base)
     return Recovery(max([settled.start, *crossing]), span.end, causes, latency_undecided=undecided)
@@ -120,9 +129,10 @@ def _causes(violations: list[Violation], *, since: Instant) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one.what for one in ordered if one.span.end >= since))
 
 
-def _alive(instant: Instant, span: Span) -> bool:
-    """Whether a run of violations that ends here may go on past the end of the span."""
-    return instant > span.end - RUN_GAP_S
+def _unfinished(violation: Violation, horizon: Instant) -> bool:
+    """Whether it may go on past the horizon: a shortage that reaches it, or requests less than RUN_GAP_S before it."""
+    near = RUN_GAP_S if violation.span.length_s == 0 else HAIR_S
+    return violation.span.end > horizon - near
 
 
 def _carried(history: History, fault: FaultHistory, span: Span, violations: list[Violation]) -> Recovery:
@@ -130,16 +140,16 @@ def _carried(history: History, fault: FaultHistory, span: Span, violations: list
     assert fault.healed is not None
     causes = _causes(violations, since=fault.healed)
     own = _own_violations(history, fault, span)
-    run = next((run for run in runs(one for one, _ in own) if run.start < span.end and _alive(run.end, span)), None)
+    run = next((run for run in runs(one for one, _ in own) if run.start < span.end <= run.end + HAIR_S), None)
     if run is None:
         return Recovery(None, span.end, causes)
     causes = _causes([one for one, _ in own if one.span.end >= run.start], since=span.end - RUN_GAP_S) or causes
     # Where the run ends because we had to stop looking, nobody saw it end.
-    stopped = any(_alive(one.span.end, Span(span.start, horizon)) for one, horizon in own if one.span.end > run.end - RUN_GAP_S)
+    stopped = [horizon for one, horizon in own if one.span.end > run.end - RUN_GAP_S and _unfinished(one, horizon)]
     mine = {one.what for one, _ in own}
-    foreign = any(_alive(one.span.end, span) for one in violations if one.what not in mine)
+    foreign = any(_unfinished(one, span.end) for one in violations if one.what not in mine)
     recovered = None if stopped or foreign else run.end
-    return Recovery(recovered, max(run.end, span.end), causes, carried=True)
+    return Recovery(recovered, max([run.end, span.end, *stopped]), causes, carried=True)
 
 
 def _own_violations(history: History, fault: FaultHistory, span: Span) -> list[tuple[Violation, Instant]]:
@@ -149,7 +159,9 @@ def _own_violations(history: History, fault: FaultHistory, span: Span) -> list[t
     whose violation it is.
     """
     later = sorted(
-        (one.attempted, place) for place, one in enumerate(history.faults) if one.attempted is not None and one.attempted >= span.end - HAIR_S
+        (one.attempted, place)
+        for place, one in enumerate(history.faults)
+        if one.attempted is not None and one.attempted >= span.end - HAIR_S
     )
 
     def seen_until(touched: str) -> Instant:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from random import Random
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from orchestrator.faults.base import BlastRadius, Exposure, Proof, Receipt, Surroundings
 from orchestrator.faults.base import Settings as BaseSettings
-from orchestrator.faults.link import Link
+from orchestrator.faults.link import CANARY_TIMEOUT_S, Link
 
 FELT_RATIO = 0.9
 """A canary that takes this share of the delay longer than before has felt it: chunks are delayed from their arrival."""
@@ -20,6 +21,12 @@ class Settings(BaseSettings):
     hold_s: float = Field(gt=0)
     delay_ms: int = Field(gt=0, le=60_000)
     jitter_ms: int = Field(default=0, ge=0)
+
+    @model_validator(mode="after")
+    def _some_delay_is_left(self) -> Self:
+        if self.jitter_ms >= self.delay_ms:
+            raise ValueError("jitter_ms must be less than delay_ms: a delay that may be none could not be felt")
+        return self
 
 
 class LinkLatency:
@@ -69,7 +76,8 @@ class LinkLatency:
         assert isinstance(before, float)
         look = await self._link.canary(str(receipt.data["listen"]))
         words = f"a canary took {look.seconds * 1000:.0f} ms through the link, {before * 1000:.0f} ms before"
-        late = look.seconds - before >= FELT_RATIO * (self._settings.delay_ms - self._settings.jitter_ms) / 1000
+        least_s = (self._settings.delay_ms - self._settings.jitter_ms) / 1000
+        late = look.seconds - before >= FELT_RATIO * min(least_s, CANARY_TIMEOUT_S)
         return Proof("felt" if late else "read_back", words)
 
     async def heal(self, receipt: Receipt) -> None:

@@ -53,10 +53,12 @@ class ReplicaFailure:
         pods = await self._pods()
         if len(pods) < 2:
             raise NothingToHitError(f"{self._role.statefulset} has {len(pods)} ready pods; taking one needs another to be left")
-        pod = max(pods, key=lambda one: int(one.name.rpartition("-")[2]))
+        pod = max(pods, key=lambda one: _ordinal(one.name))
         if pod.name not in self._role.replica_dsns:
             raise TargetError(f"the target description has no replica_dsns entry for {pod.name}")
         workload = await self._replicas()
+        if self._settings.mode == "gone" and _ordinal(pod.name) != workload - 1:
+            raise TargetError(f"{self._role.statefulset} asks for {workload} replicas, but the newest ready one is {pod.name}")
         return Receipt(
             fault=self._around.fault,
             kind="replica_failure",
@@ -154,3 +156,11 @@ class ReplicaFailure:
             raise TargetError(str(error)) from error
         finally:
             reader.close()
+
+
+def _ordinal(pod: str) -> int:
+    """The number of a StatefulSet's pod: it gives up the highest first."""
+    number = pod.rpartition("-")[2]
+    if not number.isdecimal():
+        raise TargetError(f"{pod} is not a pod of a StatefulSet")
+    return int(number)

@@ -70,7 +70,7 @@ def _whole(history: History, line: RequestLine) -> Mapping[str, object]:
         "source": line.source,
         "route": line.route,
         "outcome": line.outcome.value,
-        "status": line.status,
+        "status": line.status or (kept.status if kept else 0),
         "served_by": kept.served_by if kept else "",
         "detail": kept.detail if kept else "",
     }

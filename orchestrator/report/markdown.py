@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from orchestrator.report import view
 from orchestrator.report.explanations import Explanations
-from orchestrator.report.view import Grid, grid, not_applicable, troubles, unproven
 from orchestrator.report.words import SYMBOLS, Cell, Report, figure, heading, numbers, printable, request, stretch
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$@])")
@@ -19,15 +19,14 @@ def markdown(report: Report, reasons: Explanations) -> str:
         *([f"> **{_text(report['trial'])}**"] if report["trial"] else []),
         f"# {SYMBOLS[report['verdict']]} {report['verdict']}: {_text(report['title'])}",
         f"{_counts(report)}. Run {_text(report['run'])}, target {_text(report['target'])}, criteria {_text(report['criteria_set'])}.",
-        *(f"**{_text(sentence)}**" for sentence in troubles(report)),
-        _table(grid(report)),
+        *(f"**{_text(sentence)}**" for sentence in view.troubles(report)),
+        _table(view.grid(report)),
     ]
-    cells = unproven(report)
-    if cells:
-        paragraphs += ["## Why", *(_reason(report, cell) for cell in cells)]
-        paragraphs += _first(dict.fromkeys(cell["fault"] for cell in cells), reasons)
-    if left_out := not_applicable(report):
-        paragraphs.append("\n".join(f"- – {_name(cell)} does not apply: {_text(cell['because'])}" for cell in left_out))
+    if found := view.reasons(report):
+        paragraphs += ["## Why", "\n".join(_reason(report, same) for same in found)]
+        paragraphs += _first(dict.fromkeys(same[0]["fault"] for same in found), reasons)
+    if left_out := view.not_applicable(report):
+        paragraphs.append("\n".join(f"- – {_name([cell])} does not apply: {_text(cell['because'])}" for cell in left_out))
     return "\n\n".join(paragraphs) + "\n"
 
 
@@ -42,10 +41,10 @@ def _counts(report: Report) -> str:
     return ", ".join(f"{count} {verdict}" for verdict, count in sorted(report["counts"].items()))
 
 
-def _table(view: Grid) -> str:
-    rows = [["fault", *(heading(criterion) for criterion in view.criteria)], ["---"] * (len(view.criteria) + 1)]
-    for fault, cells in view.rows.items():
-        rows.append([_text(fault), *(_cell(cells.get(criterion)) for criterion in view.criteria)])
+def _table(shown: view.Grid) -> str:
+    rows = [["fault", *(heading(criterion) for criterion in shown.criteria)], ["---"] * (len(shown.criteria) + 1)]
+    for fault, cells in shown.rows.items():
+        rows.append([_text(fault), *(_cell(cells.get(criterion)) for criterion in shown.criteria)])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -58,16 +57,18 @@ def _cell(cell: Cell | None) -> str:
     return f"{SYMBOLS[cell['verdict']]} {word} {figure(cell['measured'], cell['unit'])}".rstrip()
 
 
-def _name(cell: Cell) -> str:
-    return f"{_text(cell['fault'])} × {_text(cell['criterion'])}"
+def _name(same: list[Cell]) -> str:
+    return f"{_text(same[0]['fault'])} × {', '.join(_text(cell['criterion']) for cell in same)}"
 
 
-def _reason(report: Report, cell: Cell) -> str:
-    lines = [f"- {SYMBOLS[cell['verdict']]} **{cell['verdict']} {_name(cell)}**: {_text(cell['because'])}"]
+def _reason(report: Report, same: list[Cell]) -> str:
+    cell = same[0]
+    lines = [f"- {SYMBOLS[cell['verdict']]} **{cell['verdict']} {_name(same)}**: {_text(cell['because'])}"]
     about = "; ".join(part for part in (numbers(cell), stretch(report, cell["window"])) if part)
-    lines += [f"  - {_text(line)}" for line in (about, *cell["evidence"][:_EVIDENCE]) if line]
-    if len(cell["evidence"]) > _EVIDENCE:
-        lines.append(f"  - and {len(cell['evidence']) - _EVIDENCE} more in report.json")
+    more = [line for line in cell["evidence"] if line != cell["because"]]
+    lines += [f"  - {_text(line)}" for line in (about, *more[:_EVIDENCE]) if line]
+    if len(more) > _EVIDENCE:
+        lines.append(f"  - and {len(more) - _EVIDENCE} more in report.json")
     return "\n".join(lines)
 
 

@@ -14,7 +14,7 @@ from orchestrator.report.words import SYMBOLS, Cell, Report, figure, heading, pr
 
 WIDTH = 100
 STYLES = {"PASS": "green", "FAIL": "bold white on red", "INCONCLUSIVE": "bold yellow", None: "dim"}
-SHORT = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL.", None: ""}
+SHORT = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL."}
 
 
 def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> str:
@@ -22,7 +22,9 @@ def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> s
     buffer = io.StringIO()
     live = Console()
     coloured = (live.is_terminal and not live.no_color) if colour is None else colour
-    console = Console(file=buffer, width=width, force_terminal=coloured, no_color=not coloured, color_system="standard" if coloured else None)
+    console = Console(
+        file=buffer, width=width, force_terminal=coloured, no_color=not coloured, color_system="standard" if coloured else None
+    )
     for sentence in ([report["trial"]] if report["trial"] else []) + view.troubles(report):
         console.print(Text(printable(sentence), style="bold"))
     console.print(_table(report))
@@ -34,8 +36,8 @@ def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> s
 def _table(report: Report) -> Table:
     shown = view.grid(report)
     title = Text(f"{SYMBOLS[report['verdict']]} {report['verdict']}: {printable(report['title'])}", style="bold")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1), pad_edge=False)
-    table.add_column("fault", overflow="fold")
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table.add_column("fault", no_wrap=True, max_width=24)
     for criterion in shown.criteria:
         table.add_column(heading(criterion))
     for fault, cells in shown.rows.items():
@@ -48,25 +50,25 @@ def _cell(cell: Cell | None) -> Text:
         return Text("")
     if cell["verdict"] is None:
         return Text(SYMBOLS[None], style=STYLES[None])
-    text = Text(f"{SHORT[cell['verdict']]}", style=STYLES[cell["verdict"]])
-    return Text.assemble(text, f" {figure(cell['measured'], cell['unit'])}".rstrip())
+    return Text.assemble((SHORT[cell["verdict"]], STYLES[cell["verdict"]]), f" {figure(cell['measured'], cell['unit'])}".rstrip())
 
 
 def _reasons(report: Report) -> list[Text]:
-    """One line a cell, then the first failing request that was kept of each fault with something to explain."""
-    cells = view.unproven(report)
+    """One line a reason, then the first failing request that was kept of each fault with something to explain."""
+    found = view.reasons(report)
     lines = [
-        Text.assemble((cell["verdict"], STYLES[cell["verdict"]]), f" {_name(cell)}: ", printable(cell["because"])) for cell in cells
+        Text.assemble((same[0]["verdict"], STYLES[same[0]["verdict"]]), printable(f" {_names(same)}: {same[0]['because']}"))
+        for same in found
     ]
     for fault, window in _windows(report).items():
         first = next((one for one in report["first_failures"] if window[0] <= one["t"] < window[1]), None)
-        if first is not None and any(cell["fault"] == fault for cell in cells):
+        if first is not None and any(same[0]["fault"] == fault for same in found):
             lines.append(Text(printable(f"first failing request of {fault}: {request(first)}")))
     return lines
 
 
-def _name(cell: Cell) -> str:
-    return printable(f"{cell['fault']} x {cell['criterion']}")
+def _names(same: list[Cell]) -> str:
+    return f"{same[0]['fault']} x {', '.join(cell['criterion'] for cell in same)}"
 
 
 def _windows(report: Report) -> dict[str, tuple[float, float]]:

@@ -30,6 +30,19 @@ def unproven(report: Report) -> list[Cell]:
     return sorted(cells, key=lambda cell: cell["verdict"] != "FAIL")
 
 
+def reasons(report: Report) -> list[list[Cell]]:
+    """The cells that are not PASS, those of one fault that give the same reason together, in the order of `unproven`."""
+    together: dict[tuple[str, str, str], list[Cell]] = {}
+    for cell in unproven(report):
+        together.setdefault((cell["fault"], cell["verdict"], cell["because"]), []).append(cell)
+    return list(together.values())
+
+
+def windows(report: Report) -> list[str]:
+    """Baseline and faults in the order of the hour."""
+    return ["baseline", *(fault["name"] for fault in report["faults"])]
+
+
 def not_applicable(report: Report) -> list[Cell]:
     return [cell for cell in report["cells"] if cell["verdict"] is None]
 

@@ -41,7 +41,7 @@ def figure(value: float | None, unit: str) -> str:
     if value is None:
         return ""
     if unit == "ratio":
-        return f"{100 * value:.2f}%"
+        return f"{100 * value:.2f}".rstrip("0").rstrip(".") + "%"
     if unit == "s" and 0 < value < 0.1:
         return f"{1000 * value:.0f} ms"
     return f"{value:.1f} {unit}".rstrip()

@@ -64,7 +64,8 @@ class Toxiproxy:
         """The hard way to clean a proxy: delete it and make it anew, without toxics and enabled."""
         await self._call("DELETE", f"/proxies/{proxy.name}", tries=TRIES, fine=(404,))
         body = {"name": proxy.name, "listen": proxy.listen, "upstream": proxy.upstream, "enabled": True}
-        await self._call("POST", "/proxies", body)
+        # Without it the link is down, so this is tried again; 409 is the answer to a try that came through unheard.
+        await self._call("POST", "/proxies", body, tries=TRIES, fine=(409,))
 
     async def _call(self, method: str, path: str, body: object = None, *, tries: int = 1, fine: tuple[int, ...] = ()) -> dict[str, Any]:
         try:
@@ -73,7 +74,7 @@ class Toxiproxy:
             ):
                 with attempt:
                     response = await self._http.request(method, path, json=body)
-        except httpx.TransportError as error:
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(f"Toxiproxy {self._url}: {method} {path}: {type(error).__name__} {error}".rstrip()) from error
         if not response.is_success and response.status_code not in fine:
             raise TargetError(f"Toxiproxy {self._url}: {method} {path} answered {response.status_code} {response.text[:200]}")
@@ -89,5 +90,8 @@ def _document(response: httpx.Response) -> dict[str, Any]:
 
 
 def _proxy(document: dict[str, Any]) -> Proxy:
-    toxics = tuple(toxic["name"] for toxic in document.get("toxics", []))
-    return Proxy(document["name"], document["listen"], document["upstream"], bool(document["enabled"]), toxics)
+    try:
+        toxics = tuple(str(toxic["name"]) for toxic in document.get("toxics") or ())
+        return Proxy(str(document["name"]), str(document["listen"]), str(document["upstream"]), bool(document["enabled"]), toxics)
+    except (KeyError, TypeError) as error:
+        raise TargetError(f"Toxiproxy answered {str(document)[:100]}, which is not a proxy") from error

@@ -1,8 +1,11 @@
 """Addresses of pods and Services in the sandbox's /16 of 127/8, which Linux lets any process bind."""
 
 from collections.abc import Iterator
+from zlib import crc32
 
 from sandbox.kube import errors
+
+_FIRST_STATEFUL = 200
 
 
 class AddressPool:
@@ -35,4 +38,10 @@ def service_pool(prefix: str) -> AddressPool:
 
 
 def pod_pool(prefix: str) -> AddressPool:
-    return AddressPool(prefix, 16, 255)
+    return AddressPool(prefix, 16, _FIRST_STATEFUL - 1)
+
+
+def stateful_address(prefix: str, pod: str) -> str:
+    """The address of a StatefulSet's pod, the same after every restart: it stands in for the stable DNS name."""
+    place = crc32(pod.encode()) % ((256 - _FIRST_STATEFUL) * 254)
+    return f"{prefix}.{_FIRST_STATEFUL + place // 254}.{1 + place % 254}"

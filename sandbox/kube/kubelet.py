@@ -6,7 +6,7 @@ import threading
 from pathlib import Path
 
 from sandbox.kube import errors
-from sandbox.kube.addresses import pod_pool
+from sandbox.kube.addresses import pod_pool, stateful_address
 from sandbox.kube.environment import Surroundings
 from sandbox.kube.logfile import LogFile
 from sandbox.kube.objects import Object, is_deleting, name_of, namespace_of, uid_of
@@ -24,6 +24,7 @@ class Kubelet:
     def __init__(self, registry: Registry, directory: Path, prefix: str) -> None:
         self._registry = registry
         self._directory = directory
+        self._prefix = prefix
         self._addresses = pod_pool(prefix)
         self._workers: dict[str, PodWorker] = {}
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -81,10 +82,16 @@ class Kubelet:
     def _admit(self, pod: Object) -> None:
         node = self._registry.store.get(NODES.key, "", pod["spec"]["nodeName"])
         host_ip = node["status"]["addresses"][0]["address"] if node is not None else "127.0.0.1"
-        where = Surroundings(self._addresses.take(), host_ip, self._directory / uid_of(pod))
+        where = Surroundings(self._address(pod), host_ip, self._directory / uid_of(pod))
         worker = PodWorker(self._registry, pod, where, self._on_end)
         self._workers[worker.uid] = worker
         worker.start()
+
+    def _address(self, pod: Object) -> str:
+        owners = pod["metadata"].get("ownerReferences") or []
+        if any(owner["kind"] == "StatefulSet" for owner in owners):
+            return stateful_address(self._prefix, name_of(pod))
+        return self._addresses.take()
 
     def _terminate(self, worker: PodWorker, pod: Object) -> None:
         if worker.finished:

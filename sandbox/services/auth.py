@@ -13,7 +13,7 @@ from sandbox.services.address import Address
 from sandbox.services.database import DatabaseDown, cluster
 from sandbox.services.guard import StoreError
 from sandbox.services.limits import Limiter, Window
-from sandbox.services.service import Service, error_response, json_body, json_response, main
+from sandbox.services.service import Service, error_response, json_body, json_response
 from sandbox.services.sessions import Sessions, describe
 from sandbox.services.tokens import BadToken, Identity, Refresh, Tokens, bearer
 from sandbox.settings import Settings
@@ -165,7 +165,3 @@ def _matches(password: str, *, salt: str, expected: str) -> bool:
     # The cheapest parameters on purpose: many users log in at once in a sandbox that protects nothing.
     found = hashlib.scrypt(password.encode(), salt=salt.encode(), n=2, r=1, p=1).hex()
     return hmac.compare_digest(found, expected)
-
-
-if __name__ == "__main__":
-    main(Auth)

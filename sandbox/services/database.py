@@ -99,7 +99,7 @@ class Server:
             connection = self._idle.pop()
             if not connection.is_closed():
                 return connection
-        return await asyncpg.connect(self._dsn, timeout=self._timeout_s)
+        return await asyncpg.connect(self._dsn, timeout=self._timeout_s, ssl=False)
 
     def _give_back(self, connection: Connection, *, sound: bool) -> None:
         if sound and not connection.is_closed():

@@ -15,7 +15,7 @@ from starlette.routing import Route
 from sandbox.services.address import Address
 from sandbox.services.database import Cluster, DatabaseDown, cluster
 from sandbox.services.guard import StoreError
-from sandbox.services.service import Service, error_response, json_body, json_response, main
+from sandbox.services.service import Service, error_response, json_body, json_response
 from sandbox.settings import Settings
 
 Vector = NDArray[np.float32]
@@ -180,7 +180,3 @@ def _asked(body: dict[str, Any], request: Request) -> tuple[int, str | None]:
     if limit < 1 or not isinstance(user_id, str | None):
         raise ValueError("limit must be a number from 1, user_id a text")
     return min(limit, _LARGEST_LIMIT), request.headers.get("x-user-id") or user_id
-
-
-if __name__ == "__main__":
-    main(Sona)

@@ -5,11 +5,12 @@ Source: spec 3.5, "Circuit breakers activate appropriately"; the lists and their
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
-from steady_state.blindness import probe_gaps
+from steady_state.blindness import SILENT_S, load_gaps, probe_gaps
 from steady_state.history import BreakerTrack, History
-from steady_state.instants import Instant, Span
+from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.judged_plan import BreakerRule
 from steady_state.medians import median_ms
 from steady_state.verdict import Finding, Verdict, inconclusive, worst
@@ -25,6 +26,8 @@ class Part:
 
     verdict: Verdict
     words: str
+    judged: bool = True
+    """False where the rule does not bind the replica (it had no traffic)."""
 
 
 def judge(window: Window) -> Finding:
@@ -67,14 +70,14 @@ def _combined(window: Window, parts: list[Part]) -> Finding:
 
 def _apply(window: Window, rule: BreakerRule) -> list[Part]:
     history = window.history
-    tracks = [track for track in _tracks(history, rule.breaker) if _alive_in(track, window.span)]
+    tracks = [track for track in _tracks(history, rule.breaker) if _alive_in(history, track, window.span)]
     if not tracks:
         return [Part(Verdict.INCONCLUSIVE, f"{rule.breaker} was never read")]
     if rule.rule == "must_stay_closed":
         opened = [_opened(history, track, window.span) for track in tracks]
         return [Part(Verdict.FAIL, words) if words else Part(Verdict.PASS, f"{rule.breaker} stayed closed") for words in opened]
     parts = [part for track in tracks for part in _bound(window, rule, track)]
-    if rule.rule == "must_open" and all(part.words.endswith("not judged") for part in parts):
+    if rule.rule == "must_open" and not any(part.judged for part in parts):
         parts.append(Part(Verdict.INCONCLUSIVE, f"no replica of {rule.breaker} had {rule.opens_after} failing tries"))
     if rule.fails_fast_on and rule.rule == "must_open":
         parts.append(_fail_fast(window, rule, tracks))
@@ -83,7 +86,7 @@ def _apply(window: Window, rule: BreakerRule) -> list[Part]:
 
 def _bound(window: Window, rule: BreakerRule, track: BreakerTrack) -> list[Part]:
     """A rule that lets the breaker open, on one replica: did it open in time where it had to, and close in time."""
-    opened = _first_opening(track, window.span)
+    opened = _first_change(track, window.span)
     if opened is None:
         return [_never_opened(window, rule, track)]
     return [_opening(window, rule, track, opened), _closing(window, rule, track)]
@@ -93,12 +96,12 @@ def _never_opened(window: Window, rule: BreakerRule, track: BreakerTrack) -> Par
     if rule.rule == "may_open":
         return Part(Verdict.PASS, f"{rule.breaker} on {track.replica} stayed closed")
     tries = _failing_tries(window, rule, track)
-    if tries is None:
+    if tries is None or (tries < rule.opens_after and not _counted_throughout(window, track)):
         return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} did not open on {track.replica}, and its failing tries were not counted")
     if tries >= rule.opens_after:
         words = f"{rule.breaker} never opened on {track.replica} although {tries} tries failed ({rule.opens_after} must open it)"
         return Part(Verdict.FAIL, words)
-    return Part(Verdict.PASS, f"{rule.breaker} on {track.replica} had {tries} failing tries, not judged")
+    return Part(Verdict.PASS, f"{rule.breaker} on {track.replica} had {tries} failing tries, not judged", judged=False)
 
 
 def _opening(window: Window, rule: BreakerRule, track: BreakerTrack, opened: Instant) -> Part:
@@ -106,9 +109,11 @@ def _opening(window: Window, rule: BreakerRule, track: BreakerTrack, opened: Ins
     words = f"{rule.breaker} opened on {track.replica} after {after:.1f} s"
     if rule.rule == "may_open" or after <= rule.opens_within_s:
         return Part(Verdict.PASS, words)
+    if not _error_counts(window, rule, track):
+        return Part(Verdict.INCONCLUSIVE, f"{words}, and its failing tries were not counted")
     reached = _nth_failure(window, rule, track)
     if reached is None:
-        return Part(Verdict.INCONCLUSIVE, f"{words}, and its failing tries were not counted")
+        return Part(Verdict.PASS, f"{words}, before failing try {rule.opens_after}")
     late = opened - reached > COUNT_SEEN_S
     return Part(Verdict.FAIL if late else Verdict.PASS, f"{words}, {max(0.0, opened - reached):.1f} s after failing try {rule.opens_after}")
 
@@ -123,45 +128,63 @@ def _closing(window: Window, rule: BreakerRule, track: BreakerTrack) -> Part:
     late = [span for span in not_closed if span.end > due and span.start < window.end]
     if late and due < window.end:
         return Part(Verdict.FAIL, f"{rule.breaker} on {track.replica} was not closed {rule.closes_within_s:g} s after the fault ended")
-    if due >= window.end and track.states.at(window.end - 1e-6) != "closed":
+    if due >= window.end and track.states.at(window.end - HAIR_S) != "closed":
         return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} on {track.replica} was still not closed at the end of the window")
     closed = max((span.end for span in not_closed if window.injected < span.end <= due), default=healed)
     return Part(Verdict.PASS, f"{rule.breaker} closed on {track.replica} {max(0.0, closed - healed):.1f} s after the fault ended")
 
 
 def _fail_fast(window: Window, rule: BreakerRule, tracks: list[BreakerTrack]) -> Part:
-    """Median of the affected route while the breaker is open against the baseline's."""
+    """Median of the affected route while the breaker is open, in all replicas that opened, against the baseline's."""
     history = window.history
     assert rule.fails_fast_on is not None
-    first = min((fault.injected for fault in history.faults if fault.injected is not None), default=history.end)
-    before = median_ms(history, rule.fails_fast_on, [Span(history.timeline, first)])
-    open_spans = [
-        span.clipped(window.span)
-        for track in tracks
-        for span in track.states.where(lambda state: state == "open", end=history.recording.last_t)
-        if span.overlaps(window.span)
-    ]
-    while_open = median_ms(history, rule.fails_fast_on, open_spans[:1])
+    baseline = Span(history.timeline, min((one.attempted for one in history.faults if one.attempted is not None), default=history.end))
+    open_spans = _all_open(window, tracks)
+    before = median_ms(history, rule.fails_fast_on, [baseline])
+    while_open = median_ms(history, rule.fails_fast_on, open_spans)
     if before is None or while_open is None:
         return Part(Verdict.INCONCLUSIVE, f"no latency of {rule.fails_fast_on} to compare while {rule.breaker} was open")
+    blind = [gap for span in (baseline, *open_spans) for gap in load_gaps(history, span)]
+    if blind:
+        return Part(Verdict.INCONCLUSIVE, f"latency of {rule.fails_fast_on} not seen throughout: {blind[0]}")
     limit = before + history.limits.fail_fast_extra_ms
     verdict = Verdict.PASS if while_open <= limit else Verdict.FAIL
-    return Part(
-        verdict, f"{rule.fails_fast_on} median {while_open:.1f} ms while open, {before:.1f} ms at the baseline (limit {limit:.1f} ms)"
-    )
+    words = f"{rule.fails_fast_on} median {while_open:.1f} ms while open, {before:.1f} ms at the baseline (limit {limit:.1f} ms)"
+    return Part(verdict, words)
+
+
+def _all_open(window: Window, tracks: list[BreakerTrack]) -> list[Span]:
+    """The stretches of the window in which every replica that opened at all was open."""
+    end = window.history.recording.last_t
+    opened = [spans for track in tracks if (spans := _open_in(track, window.span, end))]
+    shared = opened[0] if opened else []
+    for spans in opened[1:]:
+        shared = [one.clipped(other) for one in shared for other in spans if one.overlaps(other)]
+    return shared
+
+
+def _open_in(track: BreakerTrack, span: Span, end: Instant) -> list[Span]:
+    return [one.clipped(span) for one in track.states.where(lambda state: state == "open", end=end) if one.overlaps(span)]
 
 
 def _tracks(history: History, breaker: str) -> list[BreakerTrack]:
     return [track for track in history.breakers if track.breaker == breaker]
 
 
-def _alive_in(track: BreakerTrack, span: Span) -> bool:
-    return bool(track.states.instants) and track.states.instants[0] < span.end
+def _alive_in(history: History, track: BreakerTrack, span: Span) -> bool:
+    return bool(track.states.instants) and track.states.instants[0] < span.end and history.there(track.replica, span)
 
 
-def _first_opening(track: BreakerTrack, span: Span) -> Instant | None:
+def _first_change(track: BreakerTrack, span: Span) -> Instant | None:
+    """When the breaker was first not closed in the span, by its state or by its own counter of changes."""
+    if track.states.at(span.start) not in (None, "closed"):
+        return span.start
     changes = zip(track.states.instants, track.states.values, strict=True)
-    return next((instant for instant, state in changes if span.contains(instant) and state == "open"), None)
+    by_state = [instant for instant, state in changes if span.contains(instant) and state != "closed"]
+    before = track.counter.at(span.start) or 0
+    counted = zip(track.counter.instants, track.counter.values, strict=True)
+    by_counter = [instant for instant, count in counted if span.contains(instant) and count > before]
+    return min([*by_state, *by_counter], default=None)
 
 
 def _opened(history: History, track: BreakerTrack, span: Span) -> str | None:
@@ -169,8 +192,9 @@ def _opened(history: History, track: BreakerTrack, span: Span) -> str | None:
     out = [one for one in track.states.where(lambda state: state != "closed", end=history.recording.last_t) if one.overlaps(span)]
     if out:
         return f"{track.breaker} was not closed on {track.replica} from {history.minute(out[0].start):.1f} s for {out[0].length_s:.1f} s"
-    before, after = track.counter.at(span.start), track.counter.at(span.end)
-    if before is not None and after is not None and after > before:
+    # A replica that is new in the span counts from zero.
+    before, after = track.counter.at(span.start) or 0, track.counter.at(span.end)
+    if after is not None and after > before:
         return f"{track.breaker} changed {after - before} times on {track.replica} between two looks, by its own counter"
     return None
 
@@ -179,6 +203,15 @@ def _failing_tries(window: Window, rule: BreakerRule, track: BreakerTrack) -> in
     """Failing tries of the replica at the rule's dependency from I to H, by its own counter; None when it was not counted."""
     counted = _error_counts(window, rule, track)
     return None if counted is None else counted[-1][1]
+
+
+def _counted_throughout(window: Window, track: BreakerTrack) -> bool:
+    """Whether the replica's tries were counted until the fault ended (or until the replica was gone)."""
+    lasted = Span(window.injected, max(window.fault.healed or window.end, window.injected + SILENT_S))
+    if probe_gaps(window.history, lasted, "calls", {track.replica}):
+        return False
+    last = max((line.t for line in window.history.calls.get(track.replica, ()) if line.t <= lasted.end), default=-math.inf)
+    return lasted.end - last <= SILENT_S or not window.history.there(track.replica, Span(last + SILENT_S, lasted.end))
 
 
 def _nth_failure(window: Window, rule: BreakerRule, track: BreakerTrack) -> Instant | None:
@@ -191,7 +224,7 @@ def _error_counts(window: Window, rule: BreakerRule, track: BreakerTrack) -> lis
     if rule.dependency is None:
         return None
     until = (window.fault.healed or window.end) + COUNT_SEEN_S
-    lines = [line for line in window.history.recording.calls if line.pod == track.replica]
+    lines = window.history.calls.get(track.replica, [])
     before = [line for line in lines if line.t <= window.injected]
     inside = [line for line in lines if window.injected < line.t <= until]
     if not inside:

@@ -20,12 +20,12 @@ def judge(window: Window) -> Finding:
     span = _stretch(window)
     where = history.window(span)
     affected = [route for route in window.fault.fault.affected_routes if route in history.plan.routes]
-    others = [route for route in history.plan.routes if route not in affected]
+    others = [route.route for route in history.load() if route.route not in affected]
     hit = rate(history, span, affected)
-    spared = _grown(window, span, others) if others else None
+    spared = rate(history, _grown(window, span, others), others) if others else None
     split = answers(history, span, affected)
     words = _words(hit, spared, split)
-    reason = _undecided(window, span, hit, spared)
+    reason = _undecided(window, hit, spared)
     if reason:
         return inconclusive(f"{reason}; {words}", window=where)
     verdict = Verdict.FAIL if _broken(window, hit, spared, split) else Verdict.PASS
@@ -38,17 +38,17 @@ def _stretch(window: Window) -> Span:
     return Span(window.injected, min(until, window.end))
 
 
-def _grown(window: Window, span: Span, others: list[str]) -> Rate:
+def _grown(window: Window, span: Span, others: list[str]) -> Span:
     """The other routes' stretch, grown second by second to the next I until it holds enough requests."""
     end = span.end
     while end < window.end and rate(window.history, Span(span.start, end), others).counted < window.history.limits.samples_after:
         end = min(window.end, end + 1.0)
-    return rate(window.history, Span(span.start, end), others)
+    return Span(span.start, end)
 
 
-def _undecided(window: Window, span: Span, hit: Rate, spared: Rate | None) -> str | None:
+def _undecided(window: Window, hit: Rate, spared: Rate | None) -> str | None:
     history, limits = window.history, window.history.limits
-    blind = load_gaps(history, span)
+    blind = load_gaps(history, hit.span if spared is None else spared.span)
     if blind:
         return blind[0]
     for measured in (hit, spared):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from steady_state.blindness import load_gaps
 from steady_state.history import History
 from steady_state.instants import Span
-from steady_state.rates import rate, refusals, wilson
+from steady_state.rates import burst_refusals, rate, wilson
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
@@ -27,7 +27,7 @@ def judge_span(history: History, span: Span) -> Finding:
     where = history.window(span)
     measured = rate(history, span)
     blind = load_gaps(history, span)
-    reason = blind[0] if blind else refusals(history, measured)
+    reason = blind[0] if blind else burst_refusals(history, span, limits.worst_window_s)
     if reason is None and measured.counted < limits.samples_after:
         reason = f"{measured.counted} requests, {limits.samples_after} would suffice"
     if reason:

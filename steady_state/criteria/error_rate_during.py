@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from steady_state.blindness import load_gaps
 from steady_state.history import History
-from steady_state.instants import Instant, Span
-from steady_state.rates import Rate, rate, refusals, wilson
+from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.rates import Rate, burst_refusals, rate, wilson
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
@@ -16,12 +16,13 @@ from steady_state.windows import Window
 def judge(window: Window) -> Finding:
     """Failed share of the worst 10 s that start in [I, max(H, R)]."""
     history, limits = window.history, window.history.limits
-    last_start = window.settled if window.settled is not None else window.end
+    last_start = min(window.end, window.settled if window.settled is not None else window.end)
     worst = _worst(history, Span(window.injected, last_start), window.end)
-    whole = rate(history, Span(window.injected, max(last_start, window.injected + 1e-3)))
+    whole = rate(history, Span(window.injected, max(last_start, min(window.end, window.injected + limits.worst_window_s))))
+    judged = Span(window.injected, min(window.end, last_start + limits.worst_window_s))
     where = history.window(worst.span)
-    blind = load_gaps(history, Span(window.injected, min(window.end, last_start + limits.worst_window_s)))
-    reason = blind[0] if blind else refusals(history, worst)
+    blind = load_gaps(history, judged)
+    reason = blind[0] if blind else burst_refusals(history, judged, limits.worst_window_s)
     if reason is None and worst.counted < limits.samples_during:
         reason = f"{worst.counted} requests, {limits.samples_during} would suffice"
     if reason:
@@ -37,12 +38,18 @@ def judge(window: Window) -> Finding:
 
 
 def _worst(history: History, starts: Span, end: Instant) -> Rate:
-    """The 10 s with the largest failed share. Only starts at a failure, or the first one, can be worst."""
+    """The 10 s with the largest failed share.
+
+    The worst 10 s start at a failure, or as early or as late as they may; or, where some requests do not count, they
+    start or end with one of those.
+    """
     length = history.limits.worst_window_s
-    candidates = {starts.start}
+    candidates = {starts.start, starts.end}
     for route in history.load():
-        candidates |= {due for due in route.failed if starts.start <= due <= starts.end}
-    rates = [rate(history, _fitted(start, length, starts.start, end)) for start in sorted(candidates)]
+        candidates |= {due - HAIR_S for due in route.failed}
+        candidates |= {due + shift for due in route.excluded for shift in (-HAIR_S, HAIR_S - length)}
+    inside = sorted(start for start in candidates if starts.start <= start <= starts.end)
+    rates = [rate(history, _fitted(start, length, starts.start, end)) for start in inside]
     return max(rates, key=lambda one: (one.failed_ratio, one.counted))
 
 

@@ -5,8 +5,8 @@ Source: spec 3.5, "Automatic recovery within 2 minutes per failure"; the definit
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps, probe_gaps
-from steady_state.instants import Span
+from steady_state.blindness import load_gaps, platform_gaps
+from steady_state.instants import Instant, Span
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
@@ -19,23 +19,40 @@ def judge(window: Window) -> Finding:
     if window.fault.healed is None:
         return inconclusive("the fault was never taken away, so recovery has no beginning", window=where)
     causes = f" ({'; '.join(recovery.causes[:3])})" if recovery.causes else ""
+    seconds = round(max(0.0, (recovery.until if recovery.recovered is None else recovery.recovered) - window.fault.healed), 3)
+    if seconds > limit and _ran_out(window):
+        words = "not recovered after" if recovery.recovered is None else "recovered only after"
+        return _late(window, Finding(Verdict.FAIL, f"{words} {seconds:.1f} s{causes}", seconds, limit, "s", window=where))
     if recovery.recovered is None:
-        ran = recovery.until - window.base
-        if recovery.carried and ran > limit:
-            return Finding(Verdict.FAIL, f"not recovered after {limit:g} s{causes}", round(ran, 1), limit, "s", window=where)
-        return inconclusive(f"not recovered after {max(0.0, ran):.1f} of {limit:g} s{causes}", window=where)
-    seconds = round(max(0.0, recovery.recovered - window.fault.healed), 3)
-    if seconds > limit:
-        return Finding(Verdict.FAIL, f"recovered only after {seconds:.1f} s{causes}", seconds, limit, "s", window=where)
-    blind = _blind(window)
+        return inconclusive(f"not recovered after {seconds:.1f} of {limit:g} s{causes}", window=where)
+    blind = _blind(window, recovery.recovered)
     if blind:
         return inconclusive(f"not seen throughout: {blind[0]}", window=where)
-    return Finding(Verdict.PASS, f"steady {seconds:.1f} s after the fault ended{causes}", seconds, limit, "s", window=where)
+    unjudged = f"; too few requests to judge the latency of {', '.join(recovery.latency_undecided)}" if recovery.latency_undecided else ""
+    return Finding(Verdict.PASS, f"steady {seconds:.1f} s after the fault ended{causes}{unjudged}", seconds, limit, "s", window=where)
 
 
-def _blind(window: Window) -> list[str]:
-    """Gaps in [I, R + the settled stretch): they decide when the stretch began."""
+def _ran_out(window: Window) -> bool:
+    """Whether the clock passed the limit for sure: R was seen, the violation never broke, or no stretch before it was settled."""
+    if window.recovery.recovered is not None or window.recovery.carried:
+        return True
+    limits = window.history.limits
+    return bool(window.history.load()) and window.end - limits.settled_s >= window.base + limits.recovery_s
+
+
+def _late(window: Window, failed: Finding) -> Finding:
+    """A shortage that nobody looked at again may have ended long ago; failing requests speak for themselves."""
+    requests = {f"{route} {how}" for route in window.history.plan.routes for how in ("failing", "slow")}
+    if not window.recovery.causes or requests & set(window.recovery.causes):
+        return failed
+    until = min(window.recovery.until, window.base + window.history.limits.recovery_s)
+    blind = platform_gaps(window.history, Span(window.base, until))
+    return inconclusive(f"not seen throughout: {blind[0]} (measured: {failed.because})", window=failed.window) if blind else failed
+
+
+def _blind(window: Window, recovered: Instant) -> list[str]:
+    """Gaps from I to R and on through the settled stretch: they decide when the stretch began."""
     history = window.history
-    until = min(window.end, (window.settled or window.end) + history.limits.settled_s)
-    span = Span(window.injected, until)
-    return load_gaps(history, span) + probe_gaps(history, span, "pods") + probe_gaps(history, span, "breakers")
+    steady = max(window.base, recovered)
+    span = Span(window.injected, max(steady, min(window.end, steady + history.limits.settled_s)))
+    return load_gaps(history, span) + platform_gaps(history, span)

@@ -5,7 +5,7 @@ Source: design 6, row `validity` and "Proof has three grades". What fails here s
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps, load_share
+from steady_state.blindness import load_gaps, load_share, platform_gaps
 from steady_state.fault_history import FaultHistory
 from steady_state.history import History
 from steady_state.verdict import Finding, Verdict, inconclusive
@@ -16,11 +16,12 @@ def judge(window: Window) -> Finding:
     """PASS when nothing spoils this fault's cells; else INCONCLUSIVE with every reason."""
     history, fault = window.history, window.fault
     where = history.window(window.span)
-    reasons = spoilers(history, fault) + load_gaps(history, window.span)
+    reasons = spoilers(history, fault) + load_gaps(history, window.span) + load_gaps(history, window.span, "outside")
+    reasons += platform_gaps(history, window.span)
     share = load_share(history, window.span)
     if share is None or share < history.limits.load_ratio:
         reasons.append(f"only {share or 0:.1%} of the planned load was sent")
-    if fault.healed is None:
+    if not fault.taken_away:
         reasons.append(f"it was not taken away{': ' + fault.trouble if fault.trouble else ''}")
     if reasons:
         return inconclusive("; ".join(reasons), window=where)
@@ -47,7 +48,7 @@ def spoilers(history: History, fault: FaultHistory) -> list[str]:
         reasons.append(f"its effect was felt only after {fault.felt - fault.injected:.1f} s (limit {limits.felt_within_s:g} s)")
     if fault.exposure is None:
         reasons.append("it is not known whether anybody used the target")
-    elif fault.exposure == 0:
+    elif fault.exposure <= 0:
         reasons.append(f"touched no traffic: nobody used the target before the fault ({fault.exposure_source})")
     return reasons
 
@@ -55,6 +56,8 @@ def spoilers(history: History, fault: FaultHistory) -> list[str]:
 def _not_injected(history: History, fault: FaultHistory) -> str:
     if fault.trouble:
         return f"not injected: {fault.trouble}"
+    if fault.attempted is not None and fault.attempted < history.end:
+        return "not injected: the write was begun and never acknowledged"
     if history.cut_short and fault.planned >= history.end:
         return f"not injected: the run ended at {history.minute(history.end):.1f} s"
     return "not injected"

@@ -5,17 +5,19 @@ Source: spec 3.5, "Zero downtime (availability maintained)"; the definition is d
 
 from __future__ import annotations
 
+import math
+
 from steady_state.blindness import load_gaps
 from steady_state.downtime import Downtime, downtimes
 from steady_state.history import History
-from steady_state.instants import Span
+from steady_state.instants import HAIR_S, Span
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
 
 def judge(window: Window) -> Finding:
-    """The longest downtime interval that began in [I, next I)."""
-    return judge_span(window.history, window.span)
+    """The longest downtime interval that began in [I, next I), or later while the fault had not recovered."""
+    return judge_span(window.history, window.charged)
 
 
 def judge_span(history: History, span: Span) -> Finding:
@@ -24,7 +26,7 @@ def judge_span(history: History, span: Span) -> Finding:
     where = history.window(span)
     found = downtimes(history, span)
     worst = max(found, key=lambda one: one.span.length_s, default=None)
-    longest = round(worst.span.length_s, 1) if worst else 0.0
+    longest = _tenths(worst.span.length_s) if worst else 0.0
     evidence = tuple(_sentence(history, one) for one in found[:5])
     if worst is not None and longest >= limit:
         return Finding(Verdict.FAIL, _sentence(history, worst), longest, limit, "s", len(found), where, evidence)
@@ -33,6 +35,11 @@ def judge_span(history: History, span: Span) -> Finding:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
     shortest = f"{len(found)} shorter than {limit:g} s, longest {longest:.1f} s" if found else "none"
     return Finding(Verdict.PASS, f"downtime intervals: {shortest}", longest, limit, "s", len(found), where, evidence)
+
+
+def _tenths(seconds: float) -> float:
+    """To 0.1 s, half up, whatever the last digits of a difference of floats are."""
+    return math.floor(seconds * 10 + 0.5 + HAIR_S) / 10
 
 
 def _sentence(history: History, one: Downtime) -> str:

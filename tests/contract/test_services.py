@@ -100,7 +100,8 @@ class Stack:
         dsn = f"postgresql://media@{HOST}:{{}}/media_gateway"
         self.start(
             name,
-            f"sandbox.services.{SERVICES[name]}",
+            "sandbox.services",
+            SERVICES[name],
             REDIS_URL=f"redis://{HOST}:{self.ports['redis']}/0",
             QDRANT_URL=self.url("qdrant"),
             PUBNUB_ORIGIN=self.url("pubnub-link"),

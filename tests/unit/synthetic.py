@@ -247,6 +247,10 @@ class Synthetic:
         changed.finished = False
         return changed
 
+    @property
+    def _end(self) -> float:
+        return MINUTE_0 + self.plan.length_s
+
     # --- its recording -----------------------------------------------------------------------------------------------
 
     def lines(self) -> list[obs.Observation]:
@@ -272,7 +276,7 @@ class Synthetic:
         return found
 
     def _frame(self) -> list[obs.Observation]:
-        start, end = MINUTE_0 + LOAD_START, MINUTE_0 + LENGTH_S
+        start, end = MINUTE_0 + LOAD_START, self._end
         lines: list[obs.Observation] = [
             obs.RunLine(
                 t=start - 2, run_id="synthetic", seed=1, wall="2026-01-01T00:00:00Z", versions={}, plan=self.plan.model_dump(mode="json")
@@ -296,7 +300,7 @@ class Synthetic:
                     t=due, source=source, route=route, number=number, outcome=ending.outcome, latency_ms=ending.latency_ms
                 )
         for source in self.load:
-            for second in range(math.ceil(LENGTH_S + 0.25 - LOAD_START)):
+            for second in range(math.ceil(self.plan.length_s + 0.25 - LOAD_START)):
                 yield self._tally(source, second, by_second.get((source, second), []))
 
     def _second(self, source: str, due: float) -> int:
@@ -304,7 +308,7 @@ class Synthetic:
 
     def _tally(self, source: str, second: int, endings: list[tuple[str, Ending]]) -> obs.TallyLine:
         plan = self.load[source]
-        span = Span(plan.start_s + second, min(plan.start_s + second + 1, MINUTE_0 + LENGTH_S + 0.25))
+        span = Span(plan.start_s + second, min(plan.start_s + second + 1, self._end + 0.25))
         routes = {}
         for route in plan.routes:
             ended = [ending for name, ending in endings if name == route]
@@ -336,7 +340,7 @@ class Synthetic:
                     previous_t=None if t == LOAD_START else MINUTE_0 + t - 0.2,
                     transitions=count[-1] if count else None,
                 )
-        for second in range(math.floor(LOAD_START), math.ceil(LENGTH_S)):
+        for second in range(math.floor(LOAD_START), math.ceil(self.plan.length_s)):
             t = MINUTE_0 + second + 0.4
             yield obs.ReplicationLine(t=t, replicas=[_standby(n) for n in range([n for at, n in self.standbys if at <= second + 0.4][-1])])
             yield obs.CacheLine(t=t, hits=60 * (second + 20), misses=20 * (second + 20), flushes=int(second >= 160), keys=500)
@@ -353,7 +357,7 @@ class Synthetic:
             "calls": list(REPLICAS[PUBNUB_BREAKER]),
         }
         for probe in PROBES:
-            for second in range(math.floor(LOAD_START), math.ceil(LENGTH_S) + 3):
+            for second in range(math.floor(LOAD_START), math.ceil(self.plan.length_s) + 3):
                 if not any(name == probe and start <= second < end for name, start, end in self.silent):
                     yield obs.BeatLine(t=MINUTE_0 + second + 0.9, probe=probe, seen=dict.fromkeys(subjects.get(probe, [probe]), 5))
 
@@ -363,6 +367,25 @@ def written_at(line: obs.Observation) -> float:
     return line.t + line.latency_ms / 1000 if isinstance(line, obs.RequestLine) else line.t
 
 
+def quiet(*kinds: str, rates: dict[str, float] | None = None, length_s: float = LENGTH_S, outside_hz: float = OUTSIDE_HZ) -> Synthetic:
+    """A run with these faults (default: all five) of which the platform feels nothing: no replica, breaker or answer changes."""
+    rates = rates or RATES
+    faults = [fault for fault in five_faults() if not kinds or fault.name in kinds]
+    plan = plan_of(faults, length_s=length_s, routes=list(rates))
+    run = Synthetic(
+        plan,
+        {"load": load_plan("load", rates, 0.0023), "outside": load_plan("outside", dict.fromkeys(rates, outside_hz), 0.0511)},
+    )
+    for fault in faults:
+        run.faults += _life(fault)
+    for workload, count in DESIRED.items():
+        run.ready[workload] = [(LOAD_START, tuple(f"{workload}-{place}" for place in range(count)))]
+    run.standbys = [(LOAD_START, 3)]
+    for breaker, replicas in REPLICAS.items():
+        run.breakers |= {(breaker, replica): [(LOAD_START, "closed")] for replica in replicas}
+    return run
+
+
 def healthy() -> Synthetic:
     """A platform that holds: PASS in every cell.
 
@@ -370,18 +393,11 @@ def healthy() -> Synthetic:
     `sync` open 1.5 s into the partition, after three failing tries each, and close 3 s after it; watchlist answers are
     queued (fallback) meanwhile.
     """
-    loads = {"load": load_plan("load", RATES, 0.0023), "outside": load_plan("outside", dict.fromkeys(RATES, OUTSIDE_HZ), 0.0511)}
-    run = Synthetic(plan_of(five_faults()), loads)
-    for fault in run.plan.faults:
-        run.faults += _life(fault)
-    for workload, count in DESIRED.items():
-        run.ready[workload] = [(LOAD_START, tuple(f"{workload}-{place}" for place in range(count)))]
+    run = quiet()
     run.ready["discovery"] += [(40.05, ("discovery-1",)), (44.0, ("discovery-1", "discovery-2"))]
     three = run.ready["postgresql-replica"][0][1]
     run.ready["postgresql-replica"] += [(120.1, three[:2]), (135.0, three)]
-    run.standbys = [(LOAD_START, 3), (120.0, 2), (135.4, 3)]
-    for breaker, replicas in REPLICAS.items():
-        run.breakers |= {(breaker, replica): [(LOAD_START, "closed")] for replica in replicas}
+    run.standbys += [(120.0, 2), (135.4, 3)]
     for pod in REPLICAS[PUBNUB_BREAKER]:
         run.breakers[PUBNUB_BREAKER, pod] += [(201.5, "open"), (214.0, "half_open"), (215.0, "closed")]
         run.errors[pod] = [(200.3, 1), (200.8, 2), (201.3, 3)]

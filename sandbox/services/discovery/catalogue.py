@@ -12,10 +12,12 @@ _FIELDS = "id, title, overview, release_year, genres, platforms, popularity_scor
 _IDS = "ANY(string_to_array($1, ','))"
 _AVAILABLE = f"SELECT DISTINCT content_id FROM content_availability WHERE content_id = {_IDS} AND region = $2"
 _DETAILS = f"SELECT {_FIELDS} FROM content WHERE id = {_IDS}"
-# Any of the words counts; the rank tells how well.
+# Any of the words counts; the rank tells how well. Ranking every match would cost more than the vector search that it stands
+# in for, and topple what is left of a platform in trouble: only so many matches are ranked.
 _KEYWORDS = """
-SELECT id, ts_rank(search, asked) AS score FROM content, to_tsquery('english', $1) AS asked
-WHERE search @@ asked ORDER BY score DESC, popularity_score DESC LIMIT $2
+SELECT id, ts_rank(search, asked) AS score FROM (
+  SELECT id, search, popularity_score, asked FROM content, to_tsquery('english', $1) AS asked WHERE search @@ asked LIMIT 3 * $2
+) AS chosen ORDER BY score DESC, popularity_score DESC LIMIT $2
 """
 _POPULAR = "SELECT id, 0::real AS score FROM content ORDER BY popularity_score DESC LIMIT $1"
 

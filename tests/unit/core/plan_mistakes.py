@@ -118,6 +118,7 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "at after the end": (put("method.4.at", "61m"), "it ends after the timeline of 60 min"),
     "hold after the end": (put("method.4.at", "58m"), "it ends after the timeline of 60 min"),
     "at before it can be prepared": (put("method.0.at", "5s"), "too early: a fault is prepared 12 s before"),
+    "pauses": (put("method.0.pauses", {"before": 60}), "a pause would move it away"),
     "same instants": (put("method.1.at", "10m"), "two faults have the same instant"),
     "overlap": (put("method.2.at", "21m"), "are shorter than its hold of 180 s"),
     "same names": (put("method.1.name", "pod-kill"), "two activities are called 'pod-kill'"),

