@@ -118,9 +118,8 @@ def after_method_control(context: Mapping[str, Any], **_: Any) -> None:
     """Stop, judge and report, so that the probe `verdict` has something to say."""
     if _session is not None:
         session = _session
-        _guarded(
-            session, lambda: session.finish("aborted", session.latch.reason) if session.latch.is_set() else session.finish("completed")
-        )
+        ended, reason = _ending(session) if session.latch.is_set() else ("completed", "")
+        _guarded(session, lambda: session.finish(ended, reason))
 
 
 def after_experiment_control(context: Mapping[str, Any], state: dict[str, Any], **_: Any) -> None:

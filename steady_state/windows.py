@@ -113,7 +113,8 @@ def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
     undecided = tuple(undecided_by_latency(history, settled, span.end))
     if not violations:
         return Recovery(span.start, span.end, latency_undecided=undecided)
-    crossing = [run.end for run in runs(violations) if run.start - settled.start < RUN_GAP_S and settled.start <= run.end]
+    # A hair later: the request that ends the run belongs to what came before recovery.
+    crossing = [run.end + HAIR_S for run in runs(violations) if run.start - settled.start < RUN_GAP_S and settled.start <= run.end]
     if crossing and any(_unfinished(one, span.end) and one.span.start <= crossing[-1] for one in violations):
         return _carried(history, fault, span, violations)
     causes = _causes(violations, since=base)
@@ -148,7 +149,7 @@ def _carried(history: History, fault: FaultHistory, span: Span, violations: list
     stopped = [horizon for one, horizon in own if one.span.end > run.end - RUN_GAP_S and _unfinished(one, horizon)]
     mine = {one.what for one, _ in own}
     foreign = any(_unfinished(one, span.end) for one in violations if one.what not in mine)
-    recovered = None if stopped or foreign else run.end
+    recovered = None if stopped or foreign else run.end + HAIR_S
     return Recovery(recovered, max([run.end, span.end, *stopped]), causes, carried=True)
 
 

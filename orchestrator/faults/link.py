@@ -43,11 +43,7 @@ class Link:
 
     async def clean_proxy(self) -> Proxy:
         """The proxy as it is, which must be enabled and without toxics. Raises TargetError."""
-        proxy = await self.toxiproxy.proxy(self.role.proxy)
-        if not proxy.enabled or proxy.toxics:
-            left = "disabled" if not proxy.enabled else f"toxics {', '.join(proxy.toxics)}"
-            raise TargetError(f"proxy {proxy.name} is not clean before the fault: {left}")
-        return proxy
+        return await clean_proxy(self.toxiproxy, self.role.proxy)
 
     async def canary(self, listen: str) -> Felt:
         """One request through the link on a new connection."""
@@ -79,30 +75,48 @@ class Link:
         return Exposure(await self.counted() - before, named(self.role.exposure))
 
     async def clean(self, receipt: Receipt, *, toxics: list[str]) -> None:
-        """Take away our toxics, enable the proxy, look; the hard way is to make the proxy anew. Raises HealFailed."""
-        proxy = Proxy(self.role.proxy, str(receipt.data["listen"]), str(receipt.data["upstream"]), True, ())
-        try:
-            async with asyncio.timeout(HEAL_DEADLINE_S):
-                await self._clean_softly(toxics)
-                return
-        except (TargetError, TimeoutError):
-            pass
-        try:
-            async with asyncio.timeout(HEAL_DEADLINE_S):
-                await self.toxiproxy.recreate(proxy)
-                await self._clean_softly(toxics)
-        except (TargetError, TimeoutError) as error:
-            url = self.role.toxiproxy_url
-            raise HealFailed(
-                f"proxy {proxy.name} at {url} could not be cleaned ({error or 'time-out'})",
-                f"curl -X DELETE {url}/proxies/{proxy.name} && curl -X POST {url}/proxies -d "
-                f'\'{{"name":"{proxy.name}","listen":"{proxy.listen}","upstream":"{proxy.upstream}","enabled":true}}\'',
-            ) from error
+        """Take away our toxics and enable the proxy. Raises HealFailed."""
+        await clean(self.toxiproxy, proxy_of(self.role.proxy, receipt), toxics=toxics)
 
-    async def _clean_softly(self, toxics: list[str]) -> None:
-        for toxic in toxics:
-            await self.toxiproxy.remove_toxic(self.role.proxy, toxic)
-        await self.toxiproxy.set_enabled(self.role.proxy, enabled=True)
-        left = await self.toxiproxy.proxy(self.role.proxy)
-        if not left.enabled or set(left.toxics) & set(toxics):
-            raise TargetError(f"proxy {left.name} still shows enabled={left.enabled}, toxics {left.toxics}")
+
+def proxy_of(name: str, receipt: Receipt) -> Proxy:
+    """The proxy as it was when the receipt was written."""
+    return Proxy(name, str(receipt.data["listen"]), str(receipt.data["upstream"]), True, ())
+
+
+async def clean_proxy(server: Toxiproxy, name: str) -> Proxy:
+    """The proxy as it is, which must be enabled and without toxics. Raises TargetError."""
+    proxy = await server.proxy(name)
+    if not proxy.enabled or proxy.toxics:
+        left = "disabled" if not proxy.enabled else f"toxics {', '.join(proxy.toxics)}"
+        raise TargetError(f"proxy {proxy.name} is not clean before the fault: {left}")
+    return proxy
+
+
+async def clean(server: Toxiproxy, proxy: Proxy, *, toxics: list[str]) -> None:
+    """Take these toxics away, enable the proxy, look; the hard way is to make the proxy anew. Raises HealFailed."""
+    try:
+        async with asyncio.timeout(HEAL_DEADLINE_S):
+            await _clean_softly(server, proxy.name, toxics)
+            return
+    except (TargetError, TimeoutError):
+        pass
+    try:
+        async with asyncio.timeout(HEAL_DEADLINE_S):
+            await server.recreate(proxy)
+            await _clean_softly(server, proxy.name, toxics)
+    except (TargetError, TimeoutError) as error:
+        raise HealFailed(
+            f"proxy {proxy.name} at {server.url} could not be cleaned ({error or 'time-out'})",
+            f"curl -X DELETE {server.url}/proxies/{proxy.name} && curl -X POST {server.url}/proxies -d "
+            f'\'{{"name":"{proxy.name}","listen":"{proxy.listen}","upstream":"{proxy.upstream}","enabled":true}}\'',
+        ) from error
+
+
+async def _clean_softly(server: Toxiproxy, proxy: str, toxics: list[str]) -> None:
+    for toxic in toxics:
+        await server.remove_toxic(proxy, toxic)
+    await server.set_enabled(proxy, enabled=True)
+    left = await server.proxy(proxy)
+    if not left.enabled or set(left.toxics) & set(toxics):
+        raise TargetError(f"proxy {left.name} still shows enabled={left.enabled}, toxics {left.toxics}")

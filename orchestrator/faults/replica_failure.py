@@ -6,12 +6,13 @@ import asyncio
 from random import Random
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
 from orchestrator.errors import HealFailed, NothingToHitError, TargetError
 from orchestrator.faults.base import BlastRadius, Exposure, Proof, Receipt, Surroundings
 from orchestrator.faults.base import Settings as BaseSettings
 from orchestrator.faults.counters import pods_of
+from orchestrator.faults.link import clean, clean_proxy, proxy_of
 from orchestrator.targets.kube import KubeWriter
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clients.kube import KubeReader
@@ -65,7 +66,13 @@ class ReplicaFailure:
             run_id=self._around.run_id,
             settings=self._settings.model_dump(mode="json"),
             target=f"replica {pod.name}",
-            data={"pod": pod.name, "uid": pod.uid, "replicas": workload, "counted": await self._transactions(pod.name)},
+            data={
+                "pod": pod.name,
+                "uid": pod.uid,
+                "replicas": workload,
+                "counted": await self._transactions(pod.name),
+                **await self._link_as_it_is(pod.name),
+            },
         )
 
     async def exposure(self, receipt: Receipt) -> Exposure:
@@ -87,7 +94,7 @@ class ReplicaFailure:
 
     async def prove(self, receipt: Receipt) -> Proof:
         name = str(receipt.data["pod"])
-        dsn = await self._link_dsn(receipt) if self._settings.mode == "freeze" else self._role.replica_dsns[name]
+        dsn = self._link_dsn(receipt) if self._settings.mode == "freeze" else self._role.replica_dsns[name]
         reader = PostgresReader(dsn, what=name)
         try:
             await reader.transactions()
@@ -98,17 +105,17 @@ class ReplicaFailure:
         return Proof("acknowledged", f"{name} still answers")
 
     async def heal(self, receipt: Receipt) -> None:
+        if self._settings.mode == "freeze":
+            await clean(self._toxiproxy, proxy_of(self._proxy(receipt), receipt), toxics=list(self._toxics.values()))
+            return
         replicas = receipt.data["replicas"]
         assert isinstance(replicas, int)
         try:
             async with asyncio.timeout(HEAL_DEADLINE_S):
-                await self._remove_toxics(receipt) if self._settings.mode == "freeze" else await self._restore(replicas)
+                await self._restore(replicas)
         except (TargetError, TimeoutError) as error:
             name, namespace = self._role.statefulset, self._around.description.kubernetes.namespace
             remedy = f"kubectl -n {namespace} scale statefulset {name} --replicas={replicas}"
-            if self._settings.mode == "freeze":
-                url = f"{self._role.toxiproxy_url}/proxies/{self._proxy(receipt)}/toxics"
-                remedy = " && ".join(f"curl -X DELETE {url}/{toxic}" for toxic in self._toxics.values())
             raise HealFailed(f"{receipt.target} could not be restored ({error or 'time-out'})", remedy) from error
 
     async def close(self) -> None:
@@ -123,19 +130,21 @@ class ReplicaFailure:
             if shown < replicas:
                 await self._writer.scale("statefulsets", self._role.statefulset, replicas)
 
-    async def _remove_toxics(self, receipt: Receipt) -> None:
-        proxy = self._proxy(receipt)
-        for toxic in self._toxics.values():
-            await self._toxiproxy.remove_toxic(proxy, toxic)
-        if set((await self._toxiproxy.proxy(proxy)).toxics) & set(self._toxics.values()):
-            raise TargetError(f"proxy {proxy} still has our toxics")
+    async def _link_as_it_is(self, pod: str) -> dict[str, JsonValue]:
+        """Where the replica's proxy stands between: what a heal needs to make it anew."""
+        if self._settings.mode == "gone":
+            return {}
+        if pod not in self._role.proxies:
+            raise TargetError(f"the target description has no proxies entry for {pod}")
+        proxy = await clean_proxy(self._toxiproxy, self._role.proxies[pod])
+        return {"listen": proxy.listen, "upstream": proxy.upstream}
 
     def _proxy(self, receipt: Receipt) -> str:
         return self._role.proxies[str(receipt.data["pod"])]
 
-    async def _link_dsn(self, receipt: Receipt) -> str:
+    def _link_dsn(self, receipt: Receipt) -> str:
         """The replica's DSN through its proxy: there the freeze is felt."""
-        listen = (await self._toxiproxy.proxy(self._proxy(receipt))).listen
+        listen = receipt.data["listen"]
         before, _, after = self._role.replica_dsns[str(receipt.data["pod"])].partition("@")
         return f"{before}@{listen}/{after.partition('/')[2]}"
 

@@ -35,6 +35,7 @@ class Explanation:
     last_healthy_s: int | None
     """The last whole second before it in which every request was served."""
     seen: tuple[Seen, ...]
+    """The most frequent first."""
 
 
 Explanations = dict[str, Explanation]
@@ -58,8 +59,9 @@ def _explanation(history: History, span: Span, failures: list[RequestLine]) -> E
     groups: dict[tuple[str, str, str, int], list[Instant]] = {}
     for line in inside:
         groups.setdefault((line.source, line.route, line.outcome.value, line.status), []).append(line.t)
-    seen = tuple(Seen(*key, len(at), history.minute(at[0]), history.minute(at[-1])) for key, at in groups.items())
-    return Explanation(_whole(history, inside[0]), _last_healthy(history, inside[0].t, failures), seen)
+    seen = [Seen(*key, len(at), history.minute(at[0]), history.minute(at[-1])) for key, at in groups.items()]
+    seen.sort(key=lambda one: -one.count)
+    return Explanation(_whole(history, inside[0]), _last_healthy(history, inside[0].t, failures), tuple(seen))
 
 
 def _whole(history: History, line: RequestLine) -> Mapping[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from orchestrator.report.view import troubles
-from orchestrator.report.words import Cell, Report, numbers, printable, stretch
+from orchestrator.report.words import MOST_REASON, Cell, Report, clipped, numbers, printable, stretch
 
 TAGS = {"FAIL": "failure", "INCONCLUSIVE": "error"}
 
@@ -34,7 +34,7 @@ def _case(suite: Element, report: Report, cell: Cell) -> None:
     if cell["verdict"] == "PASS":
         SubElement(case, "system-out").text = _body(report, cell)
         return
-    told = SubElement(case, TAGS[cell["verdict"]], type=cell["verdict"], message=printable(cell["because"]))
+    told = SubElement(case, TAGS[cell["verdict"]], type=cell["verdict"], message=printable(clipped(cell["because"], MOST_REASON)))
     told.text = _body(report, cell)
 
 

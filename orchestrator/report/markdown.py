@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from orchestrator.report import view
 from orchestrator.report.explanations import Explanations
-from orchestrator.report.words import SYMBOLS, Cell, Report, figure, heading, numbers, printable, request, stretch
+from orchestrator.report.words import MOST_REASON, SYMBOLS, Cell, Report, clipped, figure, heading, numbers, printable, request, stretch
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$@])")
 _EVIDENCE = 5
@@ -63,9 +63,9 @@ def _name(same: list[Cell]) -> str:
 
 def _reason(report: Report, same: list[Cell]) -> str:
     cell = same[0]
-    lines = [f"- {SYMBOLS[cell['verdict']]} **{cell['verdict']} {_name(same)}**: {_text(cell['because'])}"]
+    lines = [f"- {SYMBOLS[cell['verdict']]} **{cell['verdict']} {_name(same)}**: {_text(clipped(cell['because'], MOST_REASON))}"]
     about = "; ".join(part for part in (numbers(cell), stretch(report, cell["window"])) if part)
-    more = [line for line in cell["evidence"] if line != cell["because"]]
+    more = view.telling(cell)
     lines += [f"  - {_text(line)}" for line in (about, *more[:_EVIDENCE]) if line]
     if len(more) > _EVIDENCE:
         lines.append(f"  - and {len(more) - _EVIDENCE} more in report.json")

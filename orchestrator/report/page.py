@@ -13,8 +13,8 @@ from orchestrator.report.explanations import Explanations
 from orchestrator.report.glossary import GLOSSARY
 from orchestrator.report.words import Cell, Report
 
-EVIDENCE = 6
-"""As much evidence as a reason shows at once; the rest is in the table of all cells."""
+EVIDENCE, KINDS = 4, 8
+"""As many lines of evidence and kinds of failure as a reason shows at once; all evidence is in the table of all cells."""
 
 
 def page(report: Report, reasons: Explanations, picture: str) -> str:
@@ -33,6 +33,7 @@ def page(report: Report, reasons: Explanations, picture: str) -> str:
         changes=_changes(report),
         glossary=GLOSSARY,
         most_evidence=EVIDENCE,
+        most_kinds=KINDS,
     )
 
 
@@ -43,8 +44,20 @@ def _template() -> Template:
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, finalize=_without_controls
     )
     environment.globals |= {"symbols": words.SYMBOLS, "figure": words.figure, "limit": words.limit, "heading": words.heading}
-    environment.globals |= {"numbers": words.numbers, "stretch": words.stretch, "minute": words.minute, "request": words.request}
-    environment.filters |= {"at": _at, "ms": _ms, "percent": _percent, "count": _count}
+    environment.globals |= {
+        "numbers": words.numbers,
+        "stretch": words.stretch,
+        "minute": words.minute,
+        "request": words.request,
+        "telling": view.telling,
+    }
+    environment.filters |= {
+        "at": _at,
+        "short": _short,
+        "ms": _ms,
+        "percent": _percent,
+        "count": _count,
+    }
     return environment.get_template("report.html.j2")
 
 
@@ -75,6 +88,10 @@ def _changes(report: Report) -> dict[str, list[dict[str, Any]]]:
 
 def _at(seconds: float | None) -> str:
     return "never" if seconds is None else f"{seconds:.3f} s"
+
+
+def _short(text: str) -> str:
+    return words.clipped(text, words.MOST_REASON)
 
 
 def _ms(value: float | None) -> str:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report import view
-from orchestrator.report.words import SYMBOLS, Cell, Report, figure, heading, printable, request
+from orchestrator.report.words import MOST_REASON, SYMBOLS, Cell, Report, clipped, figure, heading, printable, request
 
 WIDTH = 100
 STYLES = {"PASS": "green", "FAIL": "bold white on red", "INCONCLUSIVE": "bold yellow", None: "dim"}
@@ -57,7 +57,9 @@ def _reasons(report: Report) -> list[Text]:
     """One line a reason, then the first failing request that was kept of each fault with something to explain."""
     found = view.reasons(report)
     lines = [
-        Text.assemble((same[0]["verdict"], STYLES[same[0]["verdict"]]), printable(f" {_names(same)}: {same[0]['because']}"))
+        Text.assemble(
+            (same[0]["verdict"], STYLES[same[0]["verdict"]]), printable(f" {_names(same)}: {clipped(same[0]['because'], MOST_REASON)}")
+        )
         for same in found
     ]
     for fault, window in _windows(report).items():

@@ -38,6 +38,11 @@ def reasons(report: Report) -> list[list[Cell]]:
     return list(together.values())
 
 
+def telling(cell: Cell) -> list[str]:
+    """Evidence that says more than the reason did; breakers that stayed closed explain nothing."""
+    return [line for line in cell["evidence"] if line not in cell["because"] and not line.endswith("stayed closed")]
+
+
 def windows(report: Report) -> list[str]:
     """Baseline and faults in the order of the hour."""
     return ["baseline", *(fault["name"] for fault in report["faults"])]

@@ -24,12 +24,20 @@ HEADINGS = {
 }
 """Criteria as narrow column headings."""
 
+MOST_REASON, MOST_DETAIL = 500, 200
+"""Characters of a reason and of an answer's body that fit where a result explains itself; `report.json` has them whole."""
+
 _UNPRINTABLE = re.compile("[^\t\n\x20-\x7e\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def printable(text: str) -> str:
     """The text without control characters, which XML forbids and which a terminal would obey."""
     return _UNPRINTABLE.sub("�", text.replace("\r\n", "\n"))
+
+
+def clipped(text: str, most: int) -> str:
+    """The text, or its beginning and a mark."""
+    return text if len(text) <= most else f"{text[:most].rstrip()} … (cut)"
 
 
 def heading(criterion: str) -> str:
@@ -82,5 +90,5 @@ def request(failure: dict[str, Any]) -> str:
     """A failing request in one line: when, which, how it ended, who answered, what it said."""
     status = f" {failure['status']}" if failure["status"] else ""
     served_by = f" from {failure['served_by']}" if failure["served_by"] else ""
-    detail = f": {failure['detail']}" if failure["detail"] else ""
+    detail = f": {clipped(failure['detail'], MOST_DETAIL)}" if failure["detail"] else ""
     return f"{failure['t']:.3f} s, {failure['source']}, {failure['route']}: {failure['outcome']}{status}{served_by}{detail}"

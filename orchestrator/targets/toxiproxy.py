@@ -33,7 +33,7 @@ class Toxiproxy:
     """One Toxiproxy server. Every call raises TargetError within its time-out; idempotent calls are tried three times."""
 
     def __init__(self, url: str, *, timeout_s: float = TIMEOUT_S) -> None:
-        self._url = url
+        self.url = url
         self._http = httpx.AsyncClient(base_url=url, timeout=timeout_s, trust_env=False)
 
     async def close(self) -> None:
@@ -49,7 +49,7 @@ class Toxiproxy:
         await self._call("POST", f"/proxies/{proxy}/toxics", body)
         shown = await self._call("GET", f"/proxies/{proxy}/toxics/{toxic}", tries=TRIES)
         if shown.get("attributes", {}) | attributes != shown.get("attributes"):
-            raise TargetError(f"{self._url}: toxic {toxic} was read back as {shown.get('attributes')}, asked for {attributes}")
+            raise TargetError(f"{self.url}: toxic {toxic} was read back as {shown.get('attributes')}, asked for {attributes}")
 
     async def remove_toxic(self, proxy: str, toxic: str) -> None:
         """Take a toxic away; one that is not there is fine."""
@@ -58,7 +58,7 @@ class Toxiproxy:
     async def set_enabled(self, proxy: str, *, enabled: bool) -> None:
         shown = await self._call("POST", f"/proxies/{proxy}", {"enabled": enabled}, tries=TRIES)
         if shown.get("enabled") is not enabled:
-            raise TargetError(f"{self._url}: proxy {proxy} was read back as enabled={shown.get('enabled')}")
+            raise TargetError(f"{self.url}: proxy {proxy} was read back as enabled={shown.get('enabled')}")
 
     async def recreate(self, proxy: Proxy) -> None:
         """The hard way to clean a proxy: delete it and make it anew, without toxics and enabled."""
@@ -75,9 +75,9 @@ class Toxiproxy:
                 with attempt:
                     response = await self._http.request(method, path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TargetError(f"Toxiproxy {self._url}: {method} {path}: {type(error).__name__} {error}".rstrip()) from error
+            raise TargetError(f"Toxiproxy {self.url}: {method} {path}: {type(error).__name__} {error}".rstrip()) from error
         if not response.is_success and response.status_code not in fine:
-            raise TargetError(f"Toxiproxy {self._url}: {method} {path} answered {response.status_code} {response.text[:200]}")
+            raise TargetError(f"Toxiproxy {self.url}: {method} {path} answered {response.status_code} {response.text[:200]}")
         return _document(response)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -311,13 +312,16 @@ class Synthetic:
         span = Span(plan.start_s + second, min(plan.start_s + second + 1, self._end + 0.25))
         routes = {}
         for route in plan.routes:
-            ended = [ending for name, ending in endings if name == route]
             due = plan.due_in(route, span)
-            ended += [PLAIN] * (due - len(ended))
-            counts = {outcome: sum(one.outcome is outcome for one in ended) for outcome in {one.outcome for one in ended}}
-            buckets = [bucket_index(int(one.latency_ms * 1000)) for one in ended if one.outcome in SERVED]
-            latency = [(bucket, buckets.count(bucket)) for bucket in sorted(set(buckets))]
-            routes[route] = obs.RouteTally(due=due, counts=counts, latency=latency)
+            ended = Counter(ending for name, ending in endings if name == route)
+            ended[PLAIN] += due - ended.total()
+            counts: Counter[Outcome] = Counter()
+            latency: Counter[int] = Counter()
+            for ending, count in ended.items():
+                counts[ending.outcome] += count
+                if ending.outcome in SERVED:
+                    latency[bucket_index(int(ending.latency_ms * 1000))] += count
+            routes[route] = obs.RouteTally(due=due, counts=dict(+counts), latency=sorted((+latency).items()))
         lagged = self.lagging.get(second, 0) if source == "load" else 0
         slowest = max((ending.latency_ms for _, ending in endings if ending.outcome in FAILED | SERVED), default=20.0)
         return obs.TallyLine(t=span.end + slowest / 1000, source=source, second=second, routes=routes, lagged=lagged)

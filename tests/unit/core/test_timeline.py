@@ -170,7 +170,7 @@ def test_trouble_on_the_timeline_stops_what_comes_later(chaos: Chaos, error: Bas
     assert told.session is not None
     assert told.session.latch.is_set()
     assert "perform pod-kill" not in told.performed
-    assert told.session.ended == "aborted"
+    assert told.session.ended == ("aborted" if isinstance(error, Aborted) else "error")
 
 
 def test_an_abort_while_the_main_thread_waits_ends_the_run(chaos: Chaos) -> None:
@@ -208,6 +208,15 @@ def test_every_strategy_looks_for_a_steady_platform_first(chaos: Chaos, strategy
     assert told.green
     assert told.session is not None
     assert told.session.steps.index("steady") < told.session.steps.index("begin")
+
+
+def test_an_unsteady_platform_is_a_refusal_whichever_strategy_finds_it(chaos: Chaos) -> None:
+    for strategy in (Strategy.DEFAULT, Strategy.SKIP):
+        told = chaos({"steady": raising(RefusedError("not steady"))}, strategy=strategy)
+        assert told.session is not None
+        assert told.session.ended == "refused"
+        assert told.performed == []
+        assert not told.green
 
 
 @pytest.mark.parametrize("strategy", [Strategy.SKIP, Strategy.BEFORE_METHOD])

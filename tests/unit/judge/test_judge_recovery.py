@@ -65,10 +65,10 @@ def test_an_open_breaker_is_a_violation() -> None:
 
 
 def test_more_than_one_in_twenty_slow_is_a_violation() -> None:
-    """Search may take 600 ms. From 45 to 50 s one request in ten takes 700 ms."""
-    assert recovery(quiet("pod_kill").with_slow("search", 45.0, 50.0, latency_ms=700, every=10)).measured == pytest.approx(9.9, abs=0.1)
-    assert recovery(quiet("pod_kill").with_slow("search", 45.0, 50.0, latency_ms=700, every=20)).measured == 0.0
-    assert recovery(quiet("pod_kill").with_slow("search", 45.0, 50.0, latency_ms=600, every=10)).measured == 0.0
+    """Search may take 600 ms. From 41 to 50 s one request in ten takes 700 ms: 54 of 600 in 10 s."""
+    assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=700, every=10)).measured == pytest.approx(9.9, abs=0.1)
+    assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=700, every=20)).measured == 0.0
+    assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=600, every=10)).measured == 0.0
 
 
 def test_a_route_with_too_few_requests_has_no_latency_to_judge() -> None:
@@ -120,7 +120,7 @@ def test_the_end_of_the_run_before_the_limit_proves_nothing() -> None:
 
 def test_a_violation_that_the_next_fault_may_make_too_cannot_be_told_apart() -> None:
     """Search fails from 45 to 100 s; from 80 s on the slow link may be the reason."""
-    finding = recovery(healthy().with_failures("search", 45.0, 100.0, every=2))
+    finding = recovery(quiet().with_failures("search", 45.0, 100.0, every=2))
 
     assert (finding.verdict, finding.because) == (Verdict.INCONCLUSIVE, "not recovered after 40.0 of 120 s (search failing)")
 
@@ -134,7 +134,7 @@ def test_a_violation_that_the_next_fault_does_not_touch_is_followed() -> None:
 
 def test_it_is_followed_no_further_than_to_a_fault_that_touches_it() -> None:
     """Content fails on and on; from 120 s on the failed replica may be the reason."""
-    finding = recovery(healthy().with_failures("content", 41.0, 150.0, every=2))
+    finding = recovery(quiet().with_failures("content", 41.0, 150.0, every=2))
 
     assert finding.because == "not recovered after 80.0 of 120 s (content failing)"
 
