@@ -47,7 +47,9 @@ def load_share(history: History, span: Span) -> float | None:
         return None
     tallies = history.recording.tallies.get("load", {})
     seconds = [second for second in _seconds(span, plan.start_s) if span.contains(plan.start_s + second) and second in tallies]
-    planned = sum(plan.due_in(route, Span(plan.start_s + s, plan.start_s + s + 1)) for route in plan.routes for s in seconds)
+    # The load stops in the middle of its last second.
+    whole = Span(plan.start_s, history.recording.load_ends.get("load", math.inf))
+    planned = sum(plan.due_in(route, Span(plan.start_s + s, plan.start_s + s + 1).clipped(whole)) for route in plan.routes for s in seconds)
     sent = sum(row.due - row.counts.get(Outcome.GENERATOR, 0) for s in seconds for row in tallies[s].routes.values())
     return sent / planned if planned else None
 

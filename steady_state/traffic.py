@@ -65,7 +65,8 @@ class RouteTraffic:
 
     def counted(self, span: Span) -> int:
         """Requests due in the span that count in rates: all but 4xx, 429 and those our generator could not send."""
-        return max(0, self.due(span) - count_in(self.excluded, self._live(span)))
+        live = self._live(span)
+        return max(0, self.plan.due_in(self.route, live) - count_in(self.excluded, live))
 
     def expected(self, span: Span) -> float:
         """As `counted`, from the rate: a count that does not jump by one with the position of the span."""

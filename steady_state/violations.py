@@ -97,6 +97,10 @@ def _errors_break(load: list[RouteTraffic], limits: Limits, due: Instant) -> boo
     failed = sum(route.failures(second) for route in load)
     if failed < AT_LEAST:
         return False
+    # Most rows need no exact count: no second holds more requests than this.
+    most = sum(route.plan.routes[route.route].rate_per_s + 1 for route in load)
+    if failed >= limits.error_ratio_after * most:
+        return True
     counted = sum(route.counted(second) for route in load)
     return counted > 0 and failed / counted >= limits.error_ratio_after
 
@@ -104,7 +108,8 @@ def _errors_break(load: list[RouteTraffic], limits: Limits, due: Instant) -> boo
 def _slowness_breaks(route: RouteTraffic, limits: Limits, due: Instant) -> bool:
     second = _last_second(due)
     slow = count_in(route.slow, second)
-    return slow >= AT_LEAST and slow > limits.slow_ratio * route.counted(second)
+    most = route.plan.routes[route.route].rate_per_s + 1
+    return slow >= AT_LEAST and (slow > limits.slow_ratio * most or slow > limits.slow_ratio * route.counted(second))
 
 
 def _inside(violations: list[Violation], span: Span) -> list[Violation]:

@@ -5,10 +5,14 @@ Source: spec 3.5, "Error rate <5% during failures"; the worst window is design 6
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import chain
+
 from steady_state.blindness import load_gaps
 from steady_state.history import History
 from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.rates import Rate, burst_refusals, rate, wilson
+from steady_state.traffic import count_in
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
@@ -32,9 +36,14 @@ def judge(window: Window) -> Finding:
         f"{worst.failed} of {worst.counted} requests failed in the worst {worst.span.length_s:.0f} s "
         f"({worst.failed_ratio:.2%}, resolution {low:.2%} to {high:.2%}); whole stretch {whole.failed} of {whole.counted}"
     )
-    broken = worst.failed >= 2 and worst.failed_ratio >= limits.error_ratio_during
-    verdict = Verdict.FAIL if broken else Verdict.PASS
+    verdict = Verdict.FAIL if _broken(history, worst) else Verdict.PASS
     return Finding(verdict, because, round(worst.failed_ratio, 6), limits.error_ratio_during, "ratio", worst.counted, where)
+
+
+def _broken(history: History, measured: Rate) -> bool:
+    limits = history.limits
+    enough = measured.failed >= 2 and measured.counted >= limits.samples_during
+    return enough and measured.failed_ratio >= limits.error_ratio_during
 
 
 def _worst(history: History, starts: Span, end: Instant) -> Rate:
@@ -48,9 +57,27 @@ def _worst(history: History, starts: Span, end: Instant) -> Rate:
     for route in history.load():
         candidates |= {due - HAIR_S for due in route.failed}
         candidates |= {due + shift for due in route.excluded for shift in (-HAIR_S, HAIR_S - length)}
-    inside = sorted(start for start in candidates if starts.start <= start <= starts.end)
-    rates = [rate(history, _fitted(start, length, starts.start, end)) for start in inside]
-    return max(rates, key=lambda one: (one.failed_ratio, one.counted))
+    spans = {_fitted(start, length, starts.start, end) for start in candidates if starts.start <= start <= starts.end}
+    return _largest(history, spans, Span(starts.start, min(end, starts.end + length)))
+
+
+def _largest(history: History, spans: Iterable[Span], whole: Span) -> Rate:
+    """The span with the largest failed share.
+
+    Spans are tried in the order of their failures, until no other can have a larger share, or until one breaks the limit:
+    a platform that fails all the time has a hundred thousand spans that are as bad as each other.
+    """
+    load = history.load()
+    failed = sorted(chain.from_iterable(route.failed for route in load))
+    ordered = sorted(((-count_in(failed, span), span.start, span) for span in spans), key=lambda one: one[:2])
+    excluded = sum(count_in(route.excluded, whole) for route in load)
+    least = min(sum(route.due(span) for route in load) for span in (ordered[0][2], ordered[-1][2])) - 2 * len(load) - excluded
+    worst = rate(history, ordered[0][2])
+    for failures, _, span in ordered[1:]:
+        if _broken(history, worst) or (least > 0 and -failures / least < worst.failed_ratio):
+            break
+        worst = max(worst, rate(history, span), key=lambda one: (one.failed_ratio, one.counted))
+    return worst
 
 
 def _fitted(start: Instant, length: float, earliest: Instant, end: Instant) -> Span:
