@@ -147,7 +147,6 @@ class BreakerSource(Part):
     transitions_pointer: str = ""
     metric: str = ""
     labels: dict[str, str] = Field(default_factory=dict)
-    opens_after: int = Field(ge=1, description="failing tries in a row that must open it, on one replica")
 
 
 class Delivery(Part):

@@ -52,7 +52,10 @@ def _parser() -> argparse.ArgumentParser:
         if name == "status":
             command.add_argument("--json", action="store_true", help="as JSON")
     commands.add_parser("prepare", help="build the cached data (once, some 10 s)").set_defaults(run=_prepare)
-    commands.add_parser("describe", help="print the target description that a sandbox would have").set_defaults(run=_describe)
+    describe = commands.add_parser("describe", help="print the target description that a sandbox would have")
+    describe.add_argument("--flaw", action="append", default=[], metavar="NAME", help="refuse a defect that is not known")
+    describe.set_defaults(run=_describe)
+    commands.add_parser("forget", help="remove the cached data").set_defaults(run=_forget)
     listing = commands.add_parser("flaws", help="list the defects that `up --flaw` can plant")
     listing.add_argument("--json", action="store_true", help="as JSON")
     listing.set_defaults(run=_flaws)
@@ -85,11 +88,24 @@ def _prepare(_: argparse.Namespace) -> int:
     return 0
 
 
-def _describe(_: argparse.Namespace) -> int:
+def _describe(options: argparse.Namespace) -> int:
+    from sandbox import flaws
     from sandbox.describe import UNKNOWN, Place, description
-    from sandbox.settings import Settings
 
-    print(description(Place(Path(UNKNOWN), None), Settings()), end="")
+    try:
+        flaws.settings(options.flaw)
+    except flaws.UnknownFlawError as error:
+        raise SandboxError(str(error)) from error
+    print(description(Place(Path(UNKNOWN), None)), end="")
+    return 0
+
+
+def _forget(_: argparse.Namespace) -> int:
+    import shutil
+
+    root = states.cache_root()
+    shutil.rmtree(root, ignore_errors=True)
+    print(f"removed {root}")
     return 0
 
 

@@ -29,8 +29,11 @@ class Place:
         return UNKNOWN if self.addresses is None else str(self.addresses.service(name))
 
 
-def description(place: Place, settings: Settings) -> str:
-    """The description as YAML. No secrets: the users' password is in SANDBOX_PASSWORD."""
+def description(place: Place) -> str:
+    """The description as YAML: that of the platform as it should be, whatever defect is planted in it.
+
+    No secrets: the users' password is in SANDBOX_PASSWORD.
+    """
     document: Document = {
         "version": 1,
         "name": "sandbox",
@@ -45,9 +48,9 @@ def description(place: Place, settings: Settings) -> str:
         },
         "content_id_format": "content-{number:05d}",
         "content_count": CONTENT_ITEMS,
-        "routes": _routes(settings),
+        "routes": _routes(),
         "roles": _roles(place),
-        "breakers": _breakers(settings),
+        "breakers": _breakers(),
         "workloads": _workloads(),
         "calls": [_calls(service) for service in ("api-gateway", "discovery-service", "sona-service", "sync-service")],
         "fallbacks": [_counter(service, "fallbacks_total") for service in ("api-gateway", "discovery-service", "sync-service")],
@@ -61,7 +64,7 @@ def description(place: Place, settings: Settings) -> str:
     return yaml.safe_dump(document, sort_keys=False, width=120)
 
 
-def _routes(settings: Settings) -> Document:
+def _routes() -> Document:
     """The user-visible routes. p95 limits: 4.1, 4.2, 4.3, 2.1; 30 % of all calls carry a token (3.1)."""
     return {
         "search": {
@@ -71,7 +74,7 @@ def _routes(settings: Settings) -> Document:
             "check": {"non_empty": "results"},
             "authenticated_ratio": 1 / 6,
             "maximum_ms": 600,
-            "stale_after_s": settings.search_last_s,
+            "stale_after_s": Settings().search_last_s,
         },
         "recommendations": {
             "method": "POST",
@@ -134,26 +137,23 @@ def _roles(place: Place) -> Document:
     }
 
 
-def _breakers(settings: Settings) -> list[Document]:
+def _breakers() -> list[Document]:
     """Every breaker of the platform, in every replica."""
     gateway = [
-        _breaker(
-            f"gateway->{backend}", "api-gateway", f"/checks/{backend}/circuit_breaker", getattr(settings, f"gateway_{backend}_failures")
-        )
-        for backend in ("discovery", "sona", "sync", "auth")
+        _breaker(f"gateway->{name}", "api-gateway", f"/checks/{name}/circuit_breaker") for name in ("discovery", "sona", "sync", "auth")
     ]
-    # What a replica says of itself counts in tries: its own counter shows a change between two looks.
-    pubnub = _breaker("sync->pubnub", "sync-service", "/circuit_breakers/pubnub/state", 3)
-    qdrant = _breaker("discovery->qdrant", "discovery-service", "/circuit_breakers/qdrant/state", settings.qdrant_breaker_failures)
-    return [
-        *gateway,
-        qdrant | {"transitions_pointer": "/circuit_breakers/qdrant/transitions"},
-        pubnub | {"transitions_pointer": "/circuit_breakers/pubnub/transitions"},
-    ]
+    own = {"discovery->qdrant": "discovery-service", "sync->pubnub": "sync-service"}
+    return gateway + [_counting_breaker(name, workload) for name, workload in own.items()]
 
 
-def _breaker(name: str, workload: str, pointer: str, opens_after: int) -> Document:
-    return {"name": name, "workload": workload, "kind": "health", "path": "/health", "pointer": pointer, "opens_after": opens_after}
+def _breaker(name: str, workload: str, pointer: str) -> Document:
+    return {"name": name, "workload": workload, "kind": "health", "path": "/health", "pointer": pointer}
+
+
+def _counting_breaker(name: str, workload: str) -> Document:
+    """One whose service also counts its changes: that shows a change between two looks."""
+    place = f"/circuit_breakers/{name.partition('->')[2]}"
+    return _breaker(name, workload, f"{place}/state") | {"transitions_pointer": f"{place}/transitions"}
 
 
 def _workloads() -> dict[str, str]:

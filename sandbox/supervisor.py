@@ -119,7 +119,7 @@ class Sandbox:
         except TimeoutError as error:
             raise SandboxError(f"{error}; the logs are in {self._state.path}") from error
         place = Place(self._cluster.kubeconfig, self._addresses)
-        write_private(self._state.target_file, description(place, self._settings))
+        write_private(self._state.target_file, description(place))
         self._voice.ready(self._write_status())
         pids = self._cluster.pids()
         while True:

@@ -40,6 +40,22 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     return [f"{len(seconds)} s {what} (first at {_at(history, plan.start_s, seconds[0])})" for what, seconds in words if seconds]
 
 
+def unhurried(history: History, span: Span) -> list[Span]:
+    """The whole seconds of the load in the span, without those in which the generator lagged: latencies of those are its own."""
+    plan = history.recording.load_plans.get("load")
+    if plan is None:
+        return []
+    tallies = history.recording.tallies.get("load", {})
+    whole = [Span(plan.start_s + second, plan.start_s + second + 1) for second in _seconds(span, plan.start_s)]
+    return [
+        one
+        for second, one in zip(_seconds(span, plan.start_s), whole, strict=True)
+        if one.start > span.start - HAIR_S
+        and one.end < span.end + HAIR_S
+        and not ((tally := tallies.get(second)) and _generator_limited(tally))
+    ]
+
+
 def load_share(history: History, span: Span) -> float | None:
     """Share of the load planned for the span that our generator did send in time, by its own count; None without load."""
     plan = history.recording.load_plans.get("load")

@@ -1,7 +1,7 @@
 """Set-up: a virtual environment in .venv with pinned and hashed packages. Standard library only; runs on any Python 3.
 
-    python3 tools/set_up.py run      what `make run` needs
-    python3 tools/set_up.py test     that, and what the tests need
+python3 tools/set_up.py run      what `make run` needs
+python3 tools/set_up.py test     that, and what the tests need
 """
 
 import os

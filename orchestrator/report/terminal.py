@@ -27,7 +27,8 @@ def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> s
     )
     for sentence in ([report["trial"]] if report["trial"] else []) + view.troubles(report):
         console.print(Text(printable(sentence), style="bold"))
-    console.print(_table(report))
+    title = f"{SYMBOLS[report['verdict']]} {report['verdict']}: {printable(report['title'])}"
+    console.print(Text(title, style="bold"), "", _table(report), "", sep="\n")
     for line in _reasons(report):
         console.print(line)
     return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n"))
@@ -35,8 +36,7 @@ def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> s
 
 def _table(report: Report) -> Table:
     shown = view.grid(report)
-    title = Text(f"{SYMBOLS[report['verdict']]} {report['verdict']}: {printable(report['title'])}", style="bold")
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column("fault", no_wrap=True, max_width=24)
     for criterion in shown.criteria:
         table.add_column(heading(criterion))

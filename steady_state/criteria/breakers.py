@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from steady_state.blindness import SILENT_S, load_gaps, probe_gaps
+from steady_state.blindness import SILENT_S, load_gaps, probe_gaps, unhurried
 from steady_state.history import BreakerTrack, History
 from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.judged_plan import BreakerRule
@@ -139,12 +139,12 @@ def _fail_fast(window: Window, rule: BreakerRule, tracks: list[BreakerTrack]) ->
     history = window.history
     assert rule.fails_fast_on is not None
     baseline = Span(history.timeline, min((one.attempted for one in history.faults if one.attempted is not None), default=history.end))
-    open_spans = _all_open(window, tracks)
-    before = median_ms(history, rule.fails_fast_on, [baseline])
+    steady, open_spans = unhurried(history, baseline), _all_open(window, tracks)
+    before = median_ms(history, rule.fails_fast_on, steady)
     while_open = median_ms(history, rule.fails_fast_on, open_spans)
     if before is None or while_open is None:
         return Part(Verdict.INCONCLUSIVE, f"no latency of {rule.fails_fast_on} to compare while {rule.breaker} was open")
-    blind = [gap for span in (baseline, *open_spans) for gap in load_gaps(history, span)]
+    blind = [gap for span in (*steady, *open_spans) for gap in load_gaps(history, span)]
     if blind:
         return Part(Verdict.INCONCLUSIVE, f"latency of {rule.fails_fast_on} not seen throughout: {blind[0]}")
     limit = before + history.limits.fail_fast_extra_ms

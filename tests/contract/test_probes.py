@@ -41,7 +41,7 @@ class Platform:
     pids: dict[str, int]
 
     def description(self, kubernetes: Kubernetes | None = None) -> TargetDescription:
-        breaker = {"workload": "gateway", "path": "/health", "opens_after": 5}
+        breaker = {"workload": "gateway", "path": "/health"}
         health = {"kind": "health", "pointer": "/checks/sync/circuit_breaker", "transitions_pointer": "/checks/sync/transitions"}
         metric = {"kind": "metric", "path": "/metrics", "metric": "circuit_breaker_state", "labels": {"name": "sync"}}
         counters = [{"workload": app, "metric": "calls_total"} for app in ("gateway", "sync")]

@@ -11,7 +11,6 @@ import pytest
 
 from orchestrator.__main__ import main
 from sandbox.describe import Place, description
-from sandbox.settings import Settings
 
 EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 CHAOS = [sys.executable, "-m", "chaostoolkit", "--no-version-check"]
@@ -21,7 +20,7 @@ MISTAKES = {"misspelt fault": '"pod_kill"|"pod_kil"', "late": '"at": "50m"|"at":
 @pytest.fixture
 def environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     target = tmp_path / "target.yaml"
-    target.write_text(description(Place(Path("none"), None), Settings()), encoding="utf-8")
+    target.write_text(description(Place(Path("none"), None)), encoding="utf-8")
     monkeypatch.setenv("CHAOS_TARGET", str(target))
     return dict(os.environ)
 

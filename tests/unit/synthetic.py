@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from steady_state import observations as obs
@@ -310,18 +311,10 @@ class Synthetic:
     def _tally(self, source: str, second: int, endings: list[tuple[str, Ending]]) -> obs.TallyLine:
         plan = self.load[source]
         span = Span(plan.start_s + second, min(plan.start_s + second + 1, self._end + 0.25))
-        routes = {}
-        for route in plan.routes:
-            due = plan.due_in(route, span)
-            ended = Counter(ending for name, ending in endings if name == route)
-            ended[PLAIN] += due - ended.total()
-            counts: Counter[Outcome] = Counter()
-            latency: Counter[int] = Counter()
-            for ending, count in ended.items():
-                counts[ending.outcome] += count
-                if ending.outcome in SERVED:
-                    latency[bucket_index(int(ending.latency_ms * 1000))] += count
-            routes[route] = obs.RouteTally(due=due, counts=dict(+counts), latency=sorted((+latency).items()))
+        ended: dict[str, list[Ending]] = {route: [] for route in plan.routes}
+        for route, ending in endings:
+            ended[route].append(ending)
+        routes = {route: route_tally(plan.due_in(route, span), tuple(ended[route])) for route in plan.routes}
         lagged = self.lagging.get(second, 0) if source == "load" else 0
         slowest = max((ending.latency_ms for _, ending in endings if ending.outcome in FAILED | SERVED), default=20.0)
         return obs.TallyLine(t=span.end + slowest / 1000, source=source, second=second, routes=routes, lagged=lagged)
@@ -364,6 +357,14 @@ class Synthetic:
             for second in range(math.floor(LOAD_START), math.ceil(self.plan.length_s) + 3):
                 if not any(name == probe and start <= second < end for name, start, end in self.silent):
                     yield obs.BeatLine(t=MINUTE_0 + second + 0.9, probe=probe, seen=dict.fromkeys(subjects.get(probe, [probe]), 5))
+
+
+@cache
+def route_tally(due: int, ended: tuple[Ending, ...]) -> obs.RouteTally:
+    """One route in one second: these endings, and all others of the due requests served as usual."""
+    endings = [*ended, *([PLAIN] * (due - len(ended)))]
+    latency = Counter(bucket_index(int(one.latency_ms * 1000)) for one in endings if one.outcome in SERVED)
+    return obs.RouteTally(due=due, counts=dict(Counter(one.outcome for one in endings)), latency=sorted(latency.items()))
 
 
 def written_at(line: obs.Observation) -> float:

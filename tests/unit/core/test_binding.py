@@ -15,9 +15,8 @@ from orchestrator.plan import read_plan, scaled
 from orchestrator.targeting import choose
 from probes.target import TargetDescription, load_description
 from sandbox.describe import Place, description
-from sandbox.settings import Settings
 
-SANDBOX = load_description(description(Place(Path("none"), None), Settings()), source="sandbox")
+SANDBOX = load_description(description(Place(Path("none"), None)), source="sandbox")
 
 
 def bound(change: Callable[[Any], object] | None = None, target: TargetDescription = SANDBOX) -> Any:
@@ -78,7 +77,7 @@ def test_a_criteria_set_that_speaks_of_more_than_the_target_has_is_refused() -> 
 @pytest.fixture
 def target(tmp_path: Path) -> str:
     file = tmp_path / "target.yaml"
-    file.write_text(description(Place(Path("none"), None), Settings()), encoding="utf-8")
+    file.write_text(description(Place(Path("none"), None)), encoding="utf-8")
     return str(file)
 
 

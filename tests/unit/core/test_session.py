@@ -11,13 +11,12 @@ from orchestrator.errors import HarnessError, PlanError
 from orchestrator.run_directory import RunDirectory
 from orchestrator.session import Session
 from sandbox.describe import Place, description
-from sandbox.settings import Settings
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Session:
     file = tmp_path / "target.yaml"
-    file.write_text(description(Place(Path("none"), None), Settings()), encoding="utf-8")
+    file.write_text(description(Place(Path("none"), None)), encoding="utf-8")
     return Session(full(), {"CHAOS_TARGET": str(file)})
 
 

@@ -197,6 +197,12 @@ def test_a_second_without_record_in_a_median_decides_nothing(start: float) -> No
     assert breakers(healthy().without_tallies(start, start + 1)).verdict is Verdict.INCONCLUSIVE
 
 
+def test_seconds_in_which_the_generator_lagged_are_left_out_of_the_baselines_median() -> None:
+    """They are slow by our own fault. While the breaker is open they leave the question open."""
+    assert breakers(healthy().with_lag(10.0, 5)).verdict is Verdict.PASS
+    assert breakers(healthy().with_lag(205.0, 5)).verdict is Verdict.INCONCLUSIVE
+
+
 @pytest.mark.parametrize("fault", ["pod_kill", "partition", "baseline"])
 def test_a_breaker_that_nobody_read_is_inconclusive(fault: str) -> None:
     run = healthy().without(lambda line: isinstance(line, obs.BreakerLine) and line.breaker == GATEWAY_BREAKER)

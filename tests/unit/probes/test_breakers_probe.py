@@ -23,7 +23,6 @@ SOURCES = [
         "path": "/health",
         "pointer": f"/checks/{name}/circuit_breaker",
         "transitions_pointer": f"/checks/{name}/transitions",
-        "opens_after": 5,
     }
     for name in ("discovery", "sona")
 ]

@@ -11,14 +11,10 @@ from probes.target import BreakerSource
 
 
 def health(pointer: str, transitions_pointer: str = "") -> BreakerSource:
-    return BreakerSource(
-        name="b", workload="w", kind="health", path="/health", pointer=pointer, transitions_pointer=transitions_pointer, opens_after=5
-    )
+    return BreakerSource(name="b", workload="w", kind="health", path="/health", pointer=pointer, transitions_pointer=transitions_pointer)
 
 
-METRIC = BreakerSource(
-    name="b", workload="w", kind="metric", path="/metrics", metric="circuit_breaker_state", labels={"name": "x"}, opens_after=5
-)
+METRIC = BreakerSource(name="b", workload="w", kind="metric", path="/metrics", metric="circuit_breaker_state", labels={"name": "x"})
 DOCUMENT = {
     "checks": {"discovery": {"circuit_breaker": "open"}, "sona": {"circuit_breaker": None}, "sync": {}},
     "circuit_breakers": {"pubnub": {"state": "HALF-OPEN", "transitions": 7}, "a/b": {"state": "closed"}},
