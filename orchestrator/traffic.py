@@ -20,7 +20,7 @@ from steady_state.observations import Observation
 
 OUTSIDE_HZ = 10.0
 """Source: design 5, every user-visible route from outside at 10 Hz."""
-START_LEAD_S = 3.0
+START_LEAD_S = 1.5
 """The workers get their order this long before the first request is due."""
 DEVICES = 4
 """Users of the delivery sampler: numbers of their own, from the middle of the test users."""
