@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 
-.PHONY: help run test check unit contract e2e fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -15,7 +15,7 @@ run: set-up ## run EXPERIMENT (default: full.json) on a sandbox; FLAW=a,b TIME_S
 	@$(BIN)/chaos --no-version-check run "$(EXPERIMENT)"
 
 test: set-up-test ## set up and pass the tests
-	@$(BIN)/python -m pytest tests
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/e2e
 
 unit: set-up-test ## the tests that need no server
 	@$(BIN)/python -m pytest tests/unit
@@ -26,8 +26,11 @@ contract: set-up-test ## adapters and sandbox servers against each other
 e2e: set-up-test ## the real commands in subprocesses
 	@$(BIN)/python -m pytest tests/e2e
 
+flaws: set-up-test ## plant each defect of the sandbox and see that its cell turns (a minute and a half each)
+	@$(BIN)/python -m pytest tests/flaws
+
 fuzz: set-up-test ## the property tests with fresh seeds
-	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit -m "not slow"
+	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit
 
 check: set-up-test ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .

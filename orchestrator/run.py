@@ -195,11 +195,11 @@ class Run:
     def _unsteady(self) -> list[str]:
         """Reasons against starting, from the newest STEADY_S of the recording."""
         recording = recording_of(self._recorder.kept())
-        tallies = recording.tallies.get("load", {})
         plan = recording.load_plans.get("load")
-        if plan is None or not tallies:
+        sources = [recording.tallies.get(source, {}) for source in ("load", "outside")]
+        if plan is None or not all(sources):
             return ["the load has not begun"]
-        end = plan.start_s + max(tallies) + 1
+        end = plan.start_s + min(max(tallies) for tallies in sources) + 1
         span = Span(max(end - STEADY_S, plan.start_s), end)
         if end - plan.start_s < STEADY_S:
             return [f"seen for {end - plan.start_s:.0f} of {STEADY_S:g} s"]

@@ -16,7 +16,7 @@ RATE_LIMITED_RATIO = 0.001
 
 def unsteady(history: History, span: Span) -> list[str]:
     """Reasons against starting, from what was seen in the span: traffic, latency, replicas, breakers, downtime."""
-    reasons = load_gaps(history, span)
+    reasons = load_gaps(history, span) + load_gaps(history, span, "outside")
     measured = rate(history, span)
     if measured.due == 0:
         return [*reasons, "no request was due"]

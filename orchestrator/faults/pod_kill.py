@@ -17,7 +17,7 @@ from probes.clients.pods import Pod
 from probes.clients.unreachable import Unreachable
 from probes.target import WorkloadRole
 
-CONNECT_S = 0.5
+CONNECT_S = 2.0
 
 
 class Settings(BaseSettings):

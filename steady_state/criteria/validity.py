@@ -58,6 +58,8 @@ def _not_injected(history: History, fault: FaultHistory) -> str:
         return f"not injected: {fault.trouble}"
     if fault.attempted is not None and fault.attempted < history.end:
         return "not injected: the write was begun and never acknowledged"
+    if not history.started:
+        return "not injected: the timeline never began"
     if history.cut_short and fault.planned >= history.end:
         return f"not injected: the run ended at {history.minute(history.end):.1f} s"
     return "not injected"

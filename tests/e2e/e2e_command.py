@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +125,16 @@ def with_one_repeat(run: Callable[[], Command], verdict: str) -> Command:
         print(f"repeated once, the first verdict was INCONCLUSIVE:\n{command.said()}")
         command = run()
     return command
+
+
+def finished(folder: Path, experiment: str, **more: str) -> Command:
+    command = chaos_run(folder, experiment, **more)
+    command.wait()
+    return command
+
+
+def fresh(tmp_path: Path) -> Path:
+    """A new folder for each try."""
+    folder = next(tmp_path / f"try-{number}" for number in count() if not (tmp_path / f"try-{number}").exists())
+    folder.mkdir()
+    return folder
