@@ -14,7 +14,6 @@ from orchestrator.faults.base import Surroundings
 from probes.clock import SystemClock
 from probes.target import LinkRole, MetricSource, Role, TargetDescription, load_description
 from sandbox.describe import Place, description
-from sandbox.settings import Settings
 
 CLOCK = SystemClock()
 _POD = {
@@ -55,7 +54,7 @@ def platform(api_url: str, folder: Path) -> TargetDescription:
     named = {"cluster": {"server": api_url}, "user": {"token": "secret"}, "context": {"cluster": "x", "user": "x", "namespace": "default"}}
     document = {f"{kind}s": [{"name": "sandbox" if kind == "context" else "x", kind: value}] for kind, value in named.items()}
     kubeconfig.write_text(yaml.safe_dump({"apiVersion": "v1", "kind": "Config", "current-context": "sandbox"} | document), encoding="utf-8")
-    return load_description(description(Place(kubeconfig, None), Settings()), source="test")
+    return load_description(description(Place(kubeconfig, None)), source="test")
 
 
 def link_role(toxiproxy_url: str) -> LinkRole:
