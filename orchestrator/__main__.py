@@ -34,7 +34,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="orchestrator",
         description="Chaos experiments with a verdict that can be believed. Run one with `chaos run experiments/full.json`.",
-        epilog="Environment: CHAOS_TARGET (a description; default: a sandbox of its own), CHAOS_TIME_SCALE, CHAOS_LOAD_SCALE, CHAOS_FLAW.",
+        epilog="Environment: CHAOS_TARGET (a description; default: a sandbox of its own), CHAOS_TIME_SCALE, CHAOS_LOAD_SCALE, CHAOS_FLAW, "
+        "CHAOS_SEED (the number in an earlier run's report).",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     gating = commands.add_parser(
@@ -51,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     flaws = commands.add_parser("flaws", help="the defects that can be planted in the sandbox, and the cell that each must turn")
     flaws.add_argument("--json", action="store_true")
     flaws.set_defaults(run=lambda options: sandbox_command(["flaws", *(["--json"] if options.json else [])]))
-    commands.add_parser("sandbox", help="up | status | env | down: the Media Gateway in small, on this machine")
+    commands.add_parser("sandbox", help="up | status | env | down ...: the Media Gateway in small, on this machine")
     return parser
 
 

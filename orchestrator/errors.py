@@ -18,7 +18,7 @@ class PlanError(OrchestratorError):
 
 
 class RefusedError(OrchestratorError):
-    """The run was refused before anything was touched (not steady, left-over faults, a machine that lacks something)."""
+    """The run was refused before anything was touched (not steady, out of reach, a machine that lacks something)."""
 
 
 class TargetError(OrchestratorError):

@@ -1,4 +1,4 @@
-"""The gate for CI: `chaos run` with an exit code that tells four endings apart."""
+"""The gate for CI: `chaos run` with an exit code that tells five endings apart."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class Run:
                 return
             self.last_event = f"waiting for a steady platform: {reasons[0]}"
             if self._clock.now() > deadline:
-                raise RefusedError(f"the platform is not steady, nothing was injected: {'; '.join(reasons[:4])}")
+                raise RefusedError(f"the platform is not steady: {'; '.join(reasons[:4])}")
 
     async def begin(self) -> float:
         """Minute 0 of the hour. Returns its instant."""

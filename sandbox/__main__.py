@@ -1,4 +1,4 @@
-"""Command line of the sandbox: `python -m sandbox up | status | env | down | prepare | describe | flaws`."""
+"""Command line of the sandbox: `python -m sandbox up | status | env | down | prepare | describe | flaws | forget`."""
 
 import argparse
 import json
@@ -101,11 +101,7 @@ def _describe(options: argparse.Namespace) -> int:
 
 
 def _forget(_: argparse.Namespace) -> int:
-    import shutil
-
-    root = states.cache_root()
-    shutil.rmtree(root, ignore_errors=True)
-    print(f"removed {root}")
+    print(f"removed the cached data in {states.forget_cache()}")
     return 0
 
 

@@ -40,7 +40,7 @@ class Platform:
         return [_namespace(), *self._networks(), *(_budget(name) for name in SERVICES), *(pod.manifest() for pod in pods)]
 
     def _networks(self) -> list[Manifest]:
-        """A Service per component, and one per PostgreSQL replica, for its link is a target of its own."""
+        """A Service per component, and one per PostgreSQL replica, by which observers reach that replica directly."""
         named = [self._network(name, {"app": name}) for name in self.addresses.ports]
         replicas = [self._network(name, {"statefulset.kubernetes.io/pod-name": name}) for name in REPLICAS]
         return named + replicas

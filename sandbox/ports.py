@@ -12,7 +12,7 @@ NAMESPACE = "media-gateway"
 SERVICES = ("api-gateway", "discovery-service", "sona-service", "sync-service", "auth-service")
 REPLICAS = ("postgresql-replica-0", "postgresql-replica-1", "postgresql-replica-2")
 STORES = ("redis", "qdrant", "pubnub", "postgresql", "postgresql-replica", "toxiproxy")
-# Toxiproxy's name of each link, and the Service at its far end.
+# Toxiproxy's name of each link, and the store at its far end.
 LINKS = {
     "redis": "redis",
     "qdrant": "qdrant",

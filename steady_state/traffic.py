@@ -32,6 +32,8 @@ class RouteTraffic:
     generator: list[Instant] = field(default_factory=list)
     stale: list[Instant] = field(default_factory=list)
     unserved_numbers: set[int] = field(default_factory=set)
+    shown: dict[Instant, Instant] = field(default_factory=dict)
+    """When each failure began to show: a request due just before an injection may be under way when it is hit."""
 
     def add(self, line: RequestLine) -> None:
         """Take one exceptional request into the columns (call `sort` afterwards)."""
@@ -39,6 +41,7 @@ class RouteTraffic:
         due = self.plan.due(self.route, line.number)
         if line.outcome in FAILED:
             self.failed.append(due)
+            self.shown[due] = due + min(line.latency_ms, maximum) / 1000
         if line.outcome in EXCLUDED:
             self.excluded.append(due)
         elif line.outcome in FAILED or line.latency_ms > maximum:

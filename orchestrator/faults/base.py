@@ -36,7 +36,7 @@ class Receipt(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """What a fault would touch: `count` of `total` things of one kind, and those that are left ready."""
+    """What a fault would touch: `count` of `total` things of one kind."""
 
     what: str
     count: int

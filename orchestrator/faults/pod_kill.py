@@ -48,7 +48,7 @@ class PodKill:
         if not ready:
             raise NothingToHitError(f"{self._role.workload} has no ready pod to kill")
         if len(ready) == 1 and not self._settings.may_take_last:
-            raise NothingToHitError(f"{self._role.workload} has one ready pod only, and the plan does not let the fault take the last one")
+            raise NothingToHitError(f"{self._role.workload} has one ready pod only; let the fault take it with may_take_last, or run two")
         (pod,) = rng.sample(ready, 1)
         port = _port(pod, self._role.port)
         reachable = await _connects(pod.ip, port)

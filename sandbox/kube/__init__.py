@@ -5,6 +5,7 @@ Pods are local processes with an address of their own in one /16 of 127/8. `clus
 Where it differs from a real cluster, on purpose:
 
 - images are ignored: a container is its `command` + `args`, run as a local process with a small, fixed environment;
+- a pod of a StatefulSet has the same address after every restart: it stands in for the stable DNS name;
 - an emptyDir volume is a directory whose path the process finds in `VOLUME_<NAME>`; other volumes are not mounted;
 - a readiness probe runs every 0.1 s until its first success, for at most 10 s, instead of once a period;
 - a liveness probe without initialDelaySeconds starts one period after the container;

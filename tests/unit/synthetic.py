@@ -167,11 +167,6 @@ class Synthetic:
         changed.ready[workload] = [changed.ready[workload][0], *pods]
         return changed
 
-    def with_standbys(self, *steps: tuple[float, int]) -> Synthetic:
-        changed = copy.deepcopy(self)
-        changed.standbys = [(LOAD_START, 3), *steps]
-        return changed
-
     def with_breaker(self, breaker: str, replica: str, *steps: tuple[float, str]) -> Synthetic:
         """The breaker in this replica, closed until the first step."""
         changed = copy.deepcopy(self)

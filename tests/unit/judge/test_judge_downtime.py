@@ -118,3 +118,12 @@ def test_without_a_record_of_either_source_nothing_is_proved(source: str) -> Non
 
 def test_downtime_seen_is_a_fail_even_beside_a_gap() -> None:
     assert verdict_of(healthy().with_failures("search", 50.0, 52.0).without_tallies(60.0, 61.0)) is Verdict.FAIL
+
+
+def test_a_request_under_way_at_the_injection_begins_the_downtime_of_the_fault_not_of_the_baseline() -> None:
+    """The kill is at 40 s; failures show 20 ms after they were due. 15 ms before it a request was under way, 100 ms before not."""
+    hit = healthy().with_failures("search", 39.985, 42.5)
+    assert (verdict_of(hit, "baseline"), verdict_of(hit, "pod_kill")) == (Verdict.PASS, Verdict.FAIL)
+
+    earlier = healthy().with_failures("search", 39.9, 42.5)
+    assert (verdict_of(earlier, "baseline"), verdict_of(earlier, "pod_kill")) == (Verdict.FAIL, Verdict.PASS)

@@ -13,8 +13,6 @@ from steady_state.outcomes import Outcome
 from steady_state.recording import RecordingError, read_recording, recording_of
 from steady_state.verdict import Verdict, worst
 
-OTHERS = [name for name in CRITERIA if name != "validity"]
-
 
 def spoiled_by(run: Synthetic, fault: str) -> str:
     """The reason for which every cell of the fault is INCONCLUSIVE."""
