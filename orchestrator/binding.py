@@ -6,16 +6,13 @@ from orchestrator.errors import PlanError
 from orchestrator.faults.kinds import KINDS
 from orchestrator.load.profile import LoadPlanError, plan_load
 from orchestrator.plan import Plan, PlannedFault
-from probes.target import ReplicaRole, TargetDescription, WorkloadRole
+from probes.target import RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 from steady_state.judged_plan import BreakerRule, JudgedBreaker, JudgedFault, JudgedPlan
 
 
 def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
     """What the judge needs to know of the plan on this target. Raises PlanError for anything that the target does not have."""
-    try:
-        plan_load(description, plan.load, rate_per_s=plan.rate_per_s, seed=0, start_s=0.0)
-    except LoadPlanError as error:
-        raise PlanError("extensions.orchestrator.load", str(error), "mend the load or the target description") from error
+    _require_load(plan, description)
     return JudgedPlan(
         title=plan.title,
         target=description.name,
@@ -25,11 +22,21 @@ def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
         faults=[_fault(plan, fault, description) for fault in plan.faults],
         limits=plan.criteria.limits,
         criteria_set=plan.criteria.name,
-        breakers=[JudgedBreaker(name=source.name, workload=source.workload) for source in description.breakers],
+        breakers=[JudgedBreaker(name=name, workload=workload) for name, workload in description.breaker_workloads.items()],
         workloads=list(description.workloads),
         routes=list(description.routes),
         sync_route=description.delivery.route if description.delivery else None,
+        load_engine=description.load.engine,
     )
+
+
+def _require_load(plan: Plan, description: TargetDescription) -> None:
+    if description.load.engine == "none":
+        return
+    try:
+        plan_load(description, plan.load, rate_per_s=plan.rate_per_s, seed=0, start_s=0.0)
+    except LoadPlanError as error:
+        raise PlanError("extensions.orchestrator.load", str(error), "mend the load or the target description") from error
 
 
 def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> JudgedFault:
@@ -43,7 +50,14 @@ def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> J
         raise PlanError(
             f"method.{fault.name}.arguments.role", f"{fault.kind} cannot act on role {name!r} (a {role.kind})", f"roles that fit: {fitting}"
         )
-    criteria = plan.criteria.faults[fault.kind]
+    if description.kubernetes is None and not isinstance(role, RedisRole):
+        raise PlanError(
+            f"method.{fault.name}.arguments.role",
+            f"target {description.name} declares no cluster, which role {name!r} (a {role.kind}) needs",
+            "add kubernetes to the target description or leave the fault out",
+        )
+    criteria = plan.criteria.for_fault(fault.kind, name)
+    assert criteria is not None, "read_plan has refused a set that says nothing"
     return JudgedFault(
         name=fault.name,
         kind=fault.kind,

@@ -29,8 +29,12 @@ class CriteriaSet(BaseModel):
 
     name: str
     limits: Limits
-    faults: dict[str, FaultCriteria]
+    faults: dict[str, FaultCriteria] = Field(description="by kind of fault, or by `kind/role` where one role needs rules of its own")
     not_applicable: dict[str, dict[str, str]] = Field(default_factory=dict, description="kind of fault -> criterion -> reason")
+
+    def for_fault(self, kind: str, role: str) -> FaultCriteria | None:
+        """What is said of this kind on this role, else of the kind; None where nothing is."""
+        return self.faults.get(f"{kind}/{role}") or self.faults.get(kind)
 
 
 def known_sets() -> list[str]:

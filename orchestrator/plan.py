@@ -82,11 +82,12 @@ def read_plan(experiment: Mapping[str, Any]) -> Plan:
     foreign = {activity["name"]: _at(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_foreign(activity)}
     _no_untimed(method)
     _check_names(method)
+    _check_observing(settings, faults)
     _check_timeline(faults, foreign, length_s)
     _check_rollbacks(experiment)
     criteria = load_criteria_set(str(settings.get("criteria", "")))
     for fault in faults:
-        if fault.kind not in criteria.faults:
+        if criteria.for_fault(fault.kind, fault.settings.role) is None:
             raise PlanError(
                 "extensions.orchestrator.criteria", f"set {criteria.name} says nothing about {fault.kind}", "add it or choose another set"
             )
@@ -122,7 +123,7 @@ def _scaled_fault(fault: PlannedFault, time_scale: float) -> PlannedFault:
 
 def _require_room(plan: Plan) -> None:
     """Each fault needs its hold and room to settle before the next one, and `prepare` before the first."""
-    ends = [fault.at_s for fault in plan.faults[1:]] + [plan.length_s]
+    ends = [*(fault.at_s for fault in plan.faults), plan.length_s][1:]
     for fault, end in zip(plan.faults, ends, strict=True):
         needed = fault.hold_s + SETTLE_ROOM_S
         if end - fault.at_s < needed - 1e-9:
@@ -146,7 +147,7 @@ def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
         raise PlanError(
             "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
         )
-    known = {"name", "length", "load", "criteria"}
+    known = {"name", "length", "load", "criteria", "observe"}
     unknown = sorted(set(found[0]) - known)
     if unknown:
         raise PlanError(f"extensions.orchestrator.{unknown[0]}", "this key is not known", f"use {', '.join(sorted(known))}")
@@ -286,9 +287,19 @@ def _check_names(method: list[Mapping[str, Any]]) -> None:
         raise PlanError("method", f"two activities are called {doubled[0]!r}", "give each its own name")
 
 
+def _check_observing(settings: Mapping[str, Any], faults: tuple[PlannedFault, ...]) -> None:
+    """A timeline without a fault proves nothing, so it must be meant: then the platform is only watched."""
+    observe = settings.get("observe", False)
+    if not isinstance(observe, bool):
+        raise PlanError("extensions.orchestrator.observe", f"it is {observe!r}", "make it true or leave it out")
+    if observe and faults:
+        raise PlanError("extensions.orchestrator.observe", "the method has faults", "leave it out, or take the faults away")
+    if not observe and not faults:
+        fix = f'add one of {", ".join(KINDS)}, or say "observe": true to watch the platform without a fault'
+        raise PlanError("method", "it has no fault", fix)
+
+
 def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, float], length_s: float) -> None:
-    if not faults:
-        raise PlanError("method", "it has no fault", f"add one of {', '.join(KINDS)}")
     for fault in faults:
         if fault.at_s + fault.hold_s > length_s:
             raise PlanError(

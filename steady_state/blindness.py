@@ -6,9 +6,9 @@ import math
 from collections.abc import Iterator
 from itertools import pairwise
 
-from steady_state.history import PLAIN, STANDBYS, History
+from steady_state.history import COPY, LIVE, PLAIN, STANDBYS, History
 from steady_state.instants import HAIR_S, Instant, Span
-from steady_state.observations import BeatLine, TallyLine
+from steady_state.observations import BeatLine, TallyLine, breaker_subject
 from steady_state.outcomes import Outcome
 
 SILENT_S = 2.5
@@ -22,6 +22,8 @@ LAGGED_RATIO, LAGGED_COUNT = 0.01, 3
 def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     """Sentences about seconds of a source in the span whose outcomes are unknown or made by our own generator."""
     plan = history.recording.load_plans.get(source)
+    if source == "load" and history.plan.load_engine == "none":
+        return ["the load is the platform's own, so its rates are not known"]
     if plan is None:
         return [f"no requests of source {source} were recorded"]
     tallies = history.recording.tallies.get(source, {})
@@ -38,6 +40,17 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
             torn.append(second)
     words = ((f"without a record of source {source}", missing), ("generator-limited", limited), ("with lost request lines", torn))
     return [f"{len(seconds)} s {what} (first at {_at(history, plan.start_s, seconds[0])})" for what, seconds in words if seconds]
+
+
+def traffic_gaps(history: History, span: Span) -> list[str]:
+    """As `load_gaps`, of every source that the run should have: the load, where it is ours, and the outside probe."""
+    sources = ["outside"] if history.plan.load_engine == "none" else ["load", "outside"]
+    return [gap for source in sources for gap in load_gaps(history, span, source)]
+
+
+def clock_gaps(history: History, span: Span) -> list[str]:
+    """As `load_gaps`, of the source by which recovery is told."""
+    return load_gaps(history, span, "outside" if history.plan.load_engine == "none" else "load")
 
 
 def unhurried(history: History, span: Span) -> list[Span]:
@@ -71,21 +84,34 @@ def load_share(history: History, span: Span) -> float | None:
 
 
 def probe_gaps(history: History, span: Span, probe: str, subjects: set[str] | None = None) -> list[str]:
-    """Sentences about stretches of the span in which a probe saw nothing (of the subjects, default: of any)."""
+    """Sentences about stretches of the span in which a probe saw nothing (of the subjects, default: of any that decides something)."""
+    idle = _idle(history) if probe == "breakers" else frozenset[str]()
     gaps = [
         f"{line.probe} saw nothing of {line.subject} for {line.t - line.from_t:.1f} s "
         f"from {history.minute(line.from_t):.1f} s ({line.reason})"
         for line in history.recording.gaps
-        if line.probe == probe and (subjects is None or line.subject in subjects) and Span(line.from_t, line.t).overlaps(span)
+        if line.probe == probe
+        and line.subject not in idle
+        and (subjects is None or line.subject in subjects)
+        and Span(line.from_t, line.t).overlaps(span)
     ]
-    return gaps + _silences(history, span, probe) + list(_unseen(history, span, probe, subjects))
+    unseen = [sentence for name, sentence in _unseen(history, span, probe) if name not in idle and (subjects is None or name in subjects)]
+    return gaps + _silences(history, span, probe) + unseen
+
+
+def _idle(history: History) -> frozenset[str]:
+    """Subjects of the breakers probe that decide nothing: copies, and sources of a replica beside the one that is believed."""
+    believed = {(track.breaker, track.replica): track.source for track in history.breakers}
+    beside = {(*key, source) for key, best in believed.items() for source in LIVE if source != best}
+    copies = {(breaker.name, COPY, COPY) for breaker in history.plan.breakers}
+    return frozenset(breaker_subject(*key) for key in beside | copies)
 
 
 def platform_gaps(history: History, span: Span) -> list[str]:
     """Gaps in what tells whether replicas and breakers are as they should be."""
     gaps = [f"no pod of {one} was seen before minute 0" for one in history.plan.workloads if history.ready[one].unknown]
-    gaps += probe_gaps(history, span, "pods") + probe_gaps(history, span, "breakers")
-    return gaps + (probe_gaps(history, span, "replication") if _replicated(history) else [])
+    looked_at = {"pods": history.plan.workloads, "breakers": history.plan.breakers, "replication": _replicated(history)}
+    return gaps + [gap for probe, declared in looked_at.items() if declared for gap in probe_gaps(history, span, probe)]
 
 
 def _replicated(history: History) -> bool:
@@ -114,15 +140,15 @@ def _silences(history: History, span: Span, probe: str) -> list[str]:
     ]
 
 
-def _unseen(history: History, span: Span, probe: str, subjects: set[str] | None) -> Iterator[str]:
-    """Subjects that the probe looked for in vain, beat after beat."""
+def _unseen(history: History, span: Span, probe: str) -> Iterator[tuple[str, str]]:
+    """Subjects that the probe looked for in vain, beat after beat, each with a sentence."""
     inside = [beat for beat in history.beats.get(probe, ()) if span.contains(beat.t)]
     rows: dict[str, int] = {}
     for beat in inside:
         rows = {name: 0 if looks else rows.get(name, 0) + 1 for name, looks in beat.seen.items()}
         for name, row in sorted(rows.items()):
-            if row == UNSEEN_BEATS and (subjects is None or name in subjects):
-                yield f"{probe} saw nothing of {name} from {_from(history, beat):.1f} s"
+            if row == UNSEEN_BEATS:
+                yield name, f"{probe} saw nothing of {name} from {_from(history, beat):.1f} s"
 
 
 def _from(history: History, beat: BeatLine) -> float:

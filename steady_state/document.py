@@ -9,6 +9,7 @@ from steady_state.history import History
 from steady_state.instants import Span
 from steady_state.judge import BASELINE, Cell, Judgement
 from steady_state.measurements import measure
+from steady_state.power import power
 from steady_state.verdict import EXIT_CODES, Verdict
 
 SCHEMA_VERSION = 1
@@ -41,6 +42,7 @@ def document(judgement: Judgement) -> Document:
         "faults": [_fault(history, fault) for fault in history.faults],
         "cells": [_cell(cell) for cell in judgement.cells],
         "measurements": _measurements(judgement),
+        "power": power(judgement),
         "counts": {
             verdict.value: sum(1 for cell in judgement.cells if cell.finding and cell.finding.verdict is verdict) for verdict in Verdict
         },

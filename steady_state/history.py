@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from steady_state.deliveries import Delivered, accepted_operations
 from steady_state.downtime import Downtime, rows
 from steady_state.fault_history import FaultHistory, read_faults
 from steady_state.instants import HAIR_S, Instant, Span
-from steady_state.observations import BeatLine, CallsLine
+from steady_state.observations import BeatLine, BreakerLine, CacheLine, CallsLine
 from steady_state.outcomes import SERVED, Outcome
 from steady_state.recording import Recording
 from steady_state.steps import Steps
@@ -19,6 +20,8 @@ from steady_state.violations import Violation, broken_seconds
 
 PLAIN = SERVED - {Outcome.STALE}
 """Outcomes that need no line of their own."""
+LIVE, COPY = ("health", "metric", "log"), "copy"
+"""Sources of a breaker's state, the most direct first: what the replica says of itself; and what was written down elsewhere."""
 STANDBYS = "standbys"
 """The name under which streaming standbys stand beside the workloads' ready replicas."""
 
@@ -29,6 +32,7 @@ class BreakerTrack:
 
     breaker: str
     replica: str
+    source: str
     states: Steps[str]
     previous: dict[Instant, Instant | None]
     counter: Steps[int]
@@ -95,6 +99,10 @@ class History:
         load = self.traffic.get("load", {})
         return [load[route] for route in (load if routes is None else routes) if route in load]
 
+    def clocked(self) -> list[RouteTraffic]:
+        """The traffic by which recovery is told: the load's, or the outside probe's where the load is not ours."""
+        return list(self.traffic.get("outside", {}).values()) if self.plan.load_engine == "none" else self.load()
+
     @cached_property
     def downtimes(self) -> list[Downtime]:
         """Every downtime interval on every user-visible route, by its start."""
@@ -106,8 +114,8 @@ class History:
 
     @cached_property
     def broken_requests(self) -> dict[str, list[Violation]]:
-        """Route of the load -> its failed and slow requests that are violations, by their due instants."""
-        return broken_seconds(self.load(), self.limits)
+        """Route -> its failed and slow requests that are violations, by their due instants."""
+        return broken_seconds(self.clocked(), self.limits)
 
     @cached_property
     def exceptions(self) -> dict[str, dict[int, int]]:
@@ -119,6 +127,16 @@ class History:
                 second = math.floor(plan.due(line.route, line.number) - plan.start_s + HAIR_S)
                 seconds[line.source][second] = seconds[line.source].get(second, 0) + 1
         return seconds
+
+    @cached_property
+    def operations(self) -> list[Delivered]:
+        """Sync operations that the platform accepted, with their arrivals."""
+        return accepted_operations(self.recording)
+
+    @cached_property
+    def caches(self) -> list[CacheLine]:
+        """The cache's counters, in order."""
+        return sorted(self.recording.caches, key=lambda line: line.t)
 
     @cached_property
     def beats(self) -> dict[str, list[BeatLine]]:
@@ -159,16 +177,33 @@ class History:
 
     @cached_property
     def breakers(self) -> list[BreakerTrack]:
-        """Every breaker of every replica that was seen."""
-        seen = sorted({(line.breaker, line.replica) for line in self.recording.breakers})
-        return [self._track(breaker, replica) for breaker, replica in seen]
+        """Every breaker of every replica that was seen, by its best live source."""
+        best: dict[tuple[str, str], BreakerTrack] = {}
+        for track in self._breaker_tracks:
+            if track.source in LIVE:
+                best.setdefault((track.breaker, track.replica), track)
+        return list(best.values())
 
-    def _track(self, breaker: str, replica: str) -> BreakerTrack:
-        lines = [line for line in self.recording.breakers if (line.breaker, line.replica) == (breaker, replica)]
+    @cached_property
+    def breaker_witnesses(self) -> list[BreakerTrack]:
+        """What other sources said of the same breakers: shown, never decisive. A copy says what some replica once was."""
+        believed = {(track.breaker, track.replica, track.source) for track in self.breakers}
+        return [track for track in self._breaker_tracks if (track.breaker, track.replica, track.source) not in believed]
+
+    @cached_property
+    def _breaker_tracks(self) -> list[BreakerTrack]:
+        """By breaker and replica, the most direct source first."""
+        seen: dict[tuple[str, str, str], list[BreakerLine]] = {}
+        for line in self.recording.breakers:
+            seen.setdefault((line.breaker, line.replica, line.source), []).append(line)
+        order = [*LIVE, COPY]
+        return [self._track(*key, seen[key]) for key in sorted(seen, key=lambda key: (*key[:2], order.index(key[2])))]
+
+    def _track(self, breaker: str, replica: str, source: str, lines: list[BreakerLine]) -> BreakerTrack:
         states: list[tuple[Instant, str]] = [(line.t, line.state) for line in lines]
         states += [(gone, "closed") for gone in self._absences(replica) if lines and gone > lines[0].t]
         counter = Steps.of((line.t, line.transitions) for line in lines if line.transitions is not None)
-        return BreakerTrack(breaker, replica, Steps.of(states), {line.t: line.previous_t for line in lines}, counter)
+        return BreakerTrack(breaker, replica, source, Steps.of(states), {line.t: line.previous_t for line in lines}, counter)
 
     def _absences(self, replica: str) -> list[Instant]:
         """The instants from which the pod is not there: a breaker dies with its process."""

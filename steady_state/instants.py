@@ -27,6 +27,11 @@ class Span:
     def overlaps(self, other: Span) -> bool:
         return self.start < other.end and other.start < self.end
 
+    def stretches(self, length_s: float) -> list[Span]:
+        """The stretches of this length begun at each whole second of the span; the span itself where it is no longer than one."""
+        last = int(max(0.0, self.length_s - length_s) + HAIR_S)
+        return [Span(self.start + step, min(self.end, self.start + step + length_s)) for step in range(last + 1)]
+
     def clipped(self, other: Span) -> Span:
         """The part of this span that lies inside `other` (empty spans have length 0)."""
         start = max(self.start, other.start)

@@ -6,7 +6,19 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from steady_state.criteria import breakers, degradation, error_rate_after, error_rate_during, recovery_time, validity, zero_downtime
+from steady_state.criteria import (
+    amplification,
+    breakers,
+    degradation,
+    delivery,
+    error_rate_after,
+    error_rate_during,
+    recovery_time,
+    refill,
+    state_kept,
+    validity,
+    zero_downtime,
+)
 from steady_state.fault_history import FaultHistory
 from steady_state.history import History
 from steady_state.instants import Span
@@ -22,13 +34,17 @@ CRITERIA: dict[str, Callable[[Window], Finding]] = {
     "degradation": degradation.judge,
     "error_rate_during": error_rate_during.judge,
     "error_rate_after": error_rate_after.judge,
+    "delivery": delivery.judge,
+    "refill": refill.judge,
+    "amplification": amplification.judge,
+    "state_kept": state_kept.judge,
     "validity": validity.judge,
 }
 """One line a criterion: its name and its function."""
 
 BASELINE_CRITERIA: dict[str, Callable[[History, Span], Finding]] = {
     "zero_downtime": zero_downtime.judge_span,
-    "error_rate_after": error_rate_after.judge_span,
+    "error_rate_after": error_rate_after.judge_baseline,
     "breakers": breakers.judge_closed,
 }
 """Row `baseline`; `error_rate_after` is the same question there: below 0.5 % without a fault."""

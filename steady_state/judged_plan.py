@@ -36,6 +36,14 @@ class Limits(Part):
     samples_during: int = 60
     samples_after: int = 400
     rate_limited_ratio: float = 0.01
+    delivery_within_s: float = 30.0
+    refill_s: float = 60.0
+    refill_ratio: float = 0.9
+    refill_lookups: int = Field(default=100, description="fewer lookups in 10 s cannot show a hit rate")
+    amplification_factor: float = 3.0
+    amplification_floor: float = Field(
+        default=0.1, description="tries a request: a dependency used less than this at the baseline counts as this"
+    )
     client_error_ratio: float = 0.005
 
 
@@ -87,4 +95,7 @@ class JudgedPlan(Part):
     breakers: list[JudgedBreaker]
     workloads: list[str]
     routes: list[str]
+    load_engine: Literal["open_loop", "none"] = Field(
+        default="open_loop", description="`none`: the platform has real traffic, of which no rate is known"
+    )
     sync_route: str | None = None

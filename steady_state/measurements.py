@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
 from typing import Any
 
 from steady_state.answers import fallback_activations
+from steady_state.cache_rates import hit_rate, hit_rates
 from steady_state.history import History
 from steady_state.instants import Instant, Span
 from steady_state.medians import median_ms
-from steady_state.observations import CacheLine
 from steady_state.rates import rate
 
 Measurements = dict[str, Any]
@@ -86,58 +85,35 @@ def breaker_changes(history: History, span: Span) -> list[Measurements]:
 
 def cache_rates(history: History, span: Span) -> Measurements | None:
     """Hit rate before the window, the worst five seconds in it, and how long the rate stayed below 90 % of what it was."""
-    lines = sorted(history.recording.caches, key=lambda line: line.t)
-    before = _hit_rate(lines, Span(span.start - 10.0, span.start))
-    if before is None:
+    before = hit_rate(history, Span(span.start - 10.0, span.start))
+    rates = [one for one in hit_rates(history, span, 5.0) if one.lookups]
+    if before is None or not before.lookups or not rates:
         return None
-    seconds = [span.start + step for step in range(max(0, int(span.length_s) - 4))]
-    rates = [(second, hit) for second in seconds if (hit := _hit_rate(lines, Span(second, second + 5.0))) is not None]
-    if not rates:
-        return None
-    low = min(hit for _, hit in rates)
-    below = [second for second, hit in rates if hit < 0.9 * before]
+    low = min(one.ratio for one in rates)
+    below = [one for one in rates if one.ratio < 0.9 * before.ratio]
     return {
-        "hit_ratio_before": round(before, 4),
+        "hit_ratio_before": round(before.ratio, 4),
         "lowest_hit_ratio": round(low, 4),
         "highest_miss_ratio": round(1 - low, 4),
-        "below_90_percent_s": round(below[-1] + 5.0 - span.start, 1) if below else 0.0,
+        "below_90_percent_s": round(below[-1].span.end - span.start, 1) if below else 0.0,
     }
-
-
-def _hit_rate(lines: list[CacheLine], span: Span) -> float | None:
-    first = bisect_left(lines, span.start - 1.0, key=lambda line: line.t)
-    last = bisect_right(lines, span.end, key=lambda line: line.t) - 1
-    if last <= first:
-        return None
-    hits, misses = lines[last].hits - lines[first].hits, lines[last].misses - lines[first].misses
-    return hits / (hits + misses) if hits >= 0 and misses >= 0 and hits + misses else None
 
 
 def sync_latency(history: History, span: Span) -> Measurements | None:
     """Operations sent in the window: latency from device A to device B in milliseconds, and what did not arrive once and in order."""
-    sent = {(one.user, one.number): one for one in history.recording.operations if one.accepted}
-    chosen = {key for key, one in sent.items() if span.contains(one.t)}
+    chosen = [one for one in history.operations if span.contains(one.operation.t)]
     if not chosen:
         return None
-    arrivals: dict[tuple[str, int], list[Instant]] = {}
-    latest: dict[str, int] = {}
-    disordered = 0
-    for line in sorted(history.recording.deliveries, key=lambda one: one.t):
-        key = (line.user, line.number)
-        if key in chosen and key not in arrivals and line.number < latest.get(line.user, -1):
-            disordered += 1
-        latest[line.user] = max(latest.get(line.user, -1), line.number)
-        arrivals.setdefault(key, []).append(line.t)
-    delays = sorted((arrivals[key][0] - sent[key].t) * 1000 for key in chosen if key in arrivals)
+    delays = sorted((one.arrivals[0] - one.operation.t) * 1000 for one in chosen if one.arrivals)
     return {
         "accepted": len(chosen),
-        "queued": sum(sent[key].queued for key in chosen),
+        "queued": sum(one.operation.queued for one in chosen),
         "median_ms": round(delays[len(delays) // 2], 1) if delays else None,
         "p95_ms": round(delays[int(0.95 * (len(delays) - 1))], 1) if delays else None,
         "max_ms": round(delays[-1], 1) if delays else None,
         "lost": len(chosen) - len(delays),
-        "doubled": sum(len(arrivals.get(key, ())) > 1 for key in chosen),
-        "out_of_order": disordered,
+        "doubled": sum(len(one.arrivals) > 1 for one in chosen),
+        "out_of_order": sum(one.overtaken for one in chosen),
     }
 
 

@@ -141,6 +141,17 @@ class BreakerLine(Line):
     state: Literal["closed", "open", "half_open"]
     previous_t: float | None = None
     transitions: int | None = Field(default=None, description="the source's own counter of changes, where it has one")
+    source: Literal["health", "metric", "log", "copy"] = Field(
+        default="health", description="`copy`: a key that says what some replica once was"
+    )
+
+
+def breaker_subject(breaker: str, replica: str, source: str) -> str:
+    """The name of one breaker in one replica, as one source tells it, in beats and gaps.
+
+    Old recordings know no sources, so that of the health document is not named.
+    """
+    return f"{breaker}/{replica}" if source == "health" else f"{breaker}/{replica} ({source})"
 
 
 class CacheLine(Line):
@@ -198,6 +209,14 @@ class CallsLine(Line):
     fallbacks: dict[str, int] = Field(default_factory=dict)
 
 
+class HostLine(Line):
+    """What the machine that ran us did in the second before `t`; shares of the time of all its processors, 0 to 1."""
+
+    kind: Literal["host"] = "host"
+    steal_ratio: float = Field(description="time that the hypervisor gave to others although this machine wanted it")
+    busy_ratio: float = Field(description="time in which its processors worked, for us or for others on it")
+
+
 class BeatLine(Line):
     """A probe is alive: how often it saw each of its subjects in the second before `t`."""
 
@@ -248,6 +267,7 @@ Observation = Annotated[
     | OperationLine
     | DeliveryLine
     | CallsLine
+    | HostLine
     | BeatLine
     | GapLine
     | NoteLine

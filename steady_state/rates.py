@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from steady_state.history import History
 from steady_state.instants import HAIR_S, Instant, Span
-from steady_state.traffic import count_in
+from steady_state.traffic import RouteTraffic, count_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,11 @@ class Rate:
 
 def rate(history: History, span: Span, routes: Iterable[str] | None = None) -> Rate:
     """The load's counts over the span, on the named routes (default: all)."""
-    chosen = history.load(routes)
+    return rate_of(history.load(routes), span)
+
+
+def rate_of(chosen: list[RouteTraffic], span: Span) -> Rate:
+    """The counts of these routes over the span."""
     return Rate(
         span=span,
         due=sum(route.due(span) for route in chosen),
@@ -47,12 +51,10 @@ def rate(history: History, span: Span, routes: Iterable[str] | None = None) -> R
 
 
 def refusals(history: History, measured: Rate) -> str | None:
-    """Why this stretch's rates cannot be judged: too many 429 or other 4xx in it (design 6)."""
+    """Why this stretch's rates cannot be judged: too many 429 in it (design 6). Other 4xx are judged by `state_kept`."""
     limits = history.limits
     if measured.due and measured.rate_limited / measured.due > limits.rate_limited_ratio:
         return f"{measured.rate_limited} of {measured.due} requests were rate limited (429), more than {limits.rate_limited_ratio:.1%}"
-    if measured.due and measured.client_errors / measured.due > limits.client_error_ratio:
-        return f"{measured.client_errors} of {measured.due} requests got a 4xx, more than {limits.client_error_ratio:.1%}"
     return None
 
 
@@ -71,8 +73,7 @@ def _refusal_from(history: History, start: Instant, span: Span, length_s: float)
 
 def _uncounted(history: History, span: Span) -> Iterator[Instant]:
     for route in history.load():
-        for column in (route.rate_limited, route.client_errors):
-            yield from (due - HAIR_S for due in column if span.contains(due))
+        yield from (due - HAIR_S for due in route.rate_limited if span.contains(due))
 
 
 def wilson(failed: int, counted: int) -> tuple[float, float]:

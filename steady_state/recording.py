@@ -48,6 +48,7 @@ class Recording:
     operations: list[obs.OperationLine] = field(default_factory=list)
     deliveries: list[obs.DeliveryLine] = field(default_factory=list)
     calls: list[obs.CallsLine] = field(default_factory=list)
+    hosts: list[obs.HostLine] = field(default_factory=list)
     beats: list[obs.BeatLine] = field(default_factory=list)
     gaps: list[obs.GapLine] = field(default_factory=list)
     notes: list[obs.NoteLine] = field(default_factory=list)
@@ -159,6 +160,7 @@ def _list_of(recording: Recording, line: obs.Observation) -> list[Any]:
         "operation": recording.operations,
         "delivery": recording.deliveries,
         "calls": recording.calls,
+        "host": recording.hosts,
         "beat": recording.beats,
         "gap": recording.gaps,
         "note": recording.notes,

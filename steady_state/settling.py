@@ -33,7 +33,7 @@ def undecided_by_latency(history: History, stretch: Span, limit: Instant) -> lis
     """Routes with too few samples for a 95th percentile, even in the stretch grown as far as it may (design 6)."""
     return [
         route.route
-        for route in history.load()
+        for route in history.clocked()
         if route.expected(_grown(history, route, stretch, limit)) < history.limits.settled_samples - HAIR_S
     ]
 
@@ -58,7 +58,7 @@ class _Search:
         """
         limits = self.history.limits
         starts = {self.span.start} | {short.end for short in self.shortages if short.end > self.span.start}
-        for route in self.history.load():
+        for route in self.history.clocked():
             for column in (route.failed, route.slow, route.excluded):
                 starts |= {due + HAIR_S for due in _inside(column, self.span)}
             starts.add(self.span.end - limits.settled_samples / route.plan.routes[route.route].rate_per_s + HAIR_S)
@@ -67,11 +67,11 @@ class _Search:
     def not_before(self, stretch: Span) -> Instant:
         """The stretch's own start when it is settled, else an instant before which no stretch can be."""
         blocking = [short.end for short in self.shortages if short.overlaps(stretch)]
-        return max([stretch.start, *blocking, self._errors(stretch), *(self._latency(route, stretch) for route in self.history.load())])
+        return max([stretch.start, *blocking, self._errors(stretch), *(self._latency(route, stretch) for route in self.history.clocked())])
 
     def _errors(self, stretch: Span) -> Instant:
         """The error rate over all routes must be below its limit."""
-        load = self.history.load()
+        load = self.history.clocked()
         counted = sum(route.expected(stretch) for route in load)
         failed = sum(route.failures(stretch) for route in load)
         ratio = self.history.limits.error_ratio_after

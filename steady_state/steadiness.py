@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps
+from steady_state.blindness import traffic_gaps
 from steady_state.downtime import downtimes
 from steady_state.history import History
 from steady_state.instants import Span
-from steady_state.rates import rate
+from steady_state.rates import rate_of
 from steady_state.settling import first_settled
 from steady_state.traffic import count_in
 
@@ -16,20 +16,26 @@ RATE_LIMITED_RATIO = 0.001
 
 def unsteady(history: History, span: Span) -> list[str]:
     """Reasons against starting, from what was seen in the span: traffic, latency, replicas, breakers, downtime."""
-    reasons = load_gaps(history, span) + load_gaps(history, span, "outside")
-    measured = rate(history, span)
-    if measured.due == 0:
+    reasons = traffic_gaps(history, span)
+    if not any(route.due(span) for route in history.clocked()):
         return [*reasons, "no request was due"]
+    reasons += _rates(history, span)
+    reasons += [f"{one.route} was down for {one.span.length_s:.1f} s" for one in downtimes(history, span)]
+    reasons += _replicas(history, span) + _breakers(history, span) + _latency(history, span)
+    if not reasons and first_settled(history, span) is None:
+        reasons.append("the stretch did not settle")
+    return reasons
+
+
+def _rates(history: History, span: Span) -> list[str]:
+    measured = rate_of(history.clocked(), span)
+    reasons: list[str] = []
     if measured.rate_limited > RATE_LIMITED_RATIO * measured.due:
         reasons.append(f"{measured.rate_limited} of {measured.due} requests were rate limited (429)")
     if measured.client_errors:
         reasons.append(f"{measured.client_errors} of {measured.due} requests got a 4xx")
     if measured.failed_ratio >= history.limits.error_ratio_after:
         reasons.append(f"{measured.failed} of {measured.counted} requests failed")
-    reasons += [f"{one.route} was down for {one.span.length_s:.1f} s" for one in downtimes(history, span)]
-    reasons += _replicas(history, span) + _breakers(history, span) + _latency(history, span)
-    if not reasons and first_settled(history, span) is None:
-        reasons.append("the stretch did not settle")
     return reasons
 
 
@@ -58,7 +64,7 @@ def _breakers(history: History, span: Span) -> list[str]:
 
 def _latency(history: History, span: Span) -> list[str]:
     reasons: list[str] = []
-    for route in history.load():
+    for route in history.clocked():
         slow, counted = count_in(route.slow, span), route.counted(span)
         if counted and slow > history.limits.slow_ratio * counted:
             maximum = route.plan.routes[route.route].maximum_ms

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 
 from steady_state.blindness import SILENT_S, load_gaps, probe_gaps, unhurried
-from steady_state.history import BreakerTrack, History
+from steady_state.history import COPY, BreakerTrack, History
 from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.judged_plan import BreakerRule
 from steady_state.medians import median_ms
@@ -64,15 +64,48 @@ def _combined(window: Window, parts: list[Part]) -> Finding:
     if gaps:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
     notable = [part.words for part in parts if "stayed closed" not in part.words]
-    because = "; ".join(telling if verdict is not Verdict.PASS else notable or [f"all {len(parts)} stayed closed"])
-    return Finding(verdict, because, n=len(parts), window=where, evidence=tuple(part.words for part in parts))
+    told = telling if verdict is not Verdict.PASS else notable or [f"all {len(parts)} stayed closed"]
+    because = "; ".join([*_shares(window), *told])
+    evidence = (*(part.words for part in parts), *_witnesses(window))
+    return Finding(verdict, because, n=len(parts), window=where, evidence=evidence)
+
+
+def _shares(window: Window) -> list[str]:
+    """On how many replicas each breaker that must open did: "on 1 of 2" is another finding than "opened"."""
+    history, shares = window.history, []
+    for rule in window.fault.fault.breakers:
+        tracks = [track for track in _tracks(history, rule.breaker) if _alive_in(history, track, window.span)]
+        if rule.rule == "must_open" and tracks:
+            opened = sum(_first_change(track, window.span) is not None for track in tracks)
+            shares.append(f"{rule.breaker} opened on {opened} of {len(tracks)} replicas")
+    return shares
+
+
+def _witnesses(window: Window) -> list[str]:
+    """What other sources said of the fault's breakers: they decide nothing, but a contradiction shows."""
+    history = window.history
+    named = {rule.breaker for rule in window.fault.fault.breakers}
+    return [_witness(history, track, window.span) for track in history.breaker_witnesses if track.breaker in named]
+
+
+def _witness(history: History, track: BreakerTrack, span: Span) -> str:
+    changes = [
+        f"{state} at {history.minute(instant):.1f} s"
+        for instant, state in zip(track.states.instants, track.states.values, strict=True)
+        if span.contains(instant)
+    ]
+    said = ", ".join(changes) or f"{track.states.at(span.start) or 'unknown'} throughout"
+    source = "its copy in the cache" if track.source == COPY else f"the {track.source} of {track.replica}"
+    return f"{track.breaker} by {source}: {said}"
 
 
 def _apply(window: Window, rule: BreakerRule) -> list[Part]:
     history = window.history
     tracks = [track for track in _tracks(history, rule.breaker) if _alive_in(history, track, window.span)]
     if not tracks:
-        return [Part(Verdict.INCONCLUSIVE, f"{rule.breaker} was never read")]
+        copied = any(track.breaker == rule.breaker for track in history.breaker_witnesses)
+        why = "was seen only as a copy, which says nothing of each replica" if copied else "was never read"
+        return [Part(Verdict.INCONCLUSIVE, f"{rule.breaker} {why}")]
     if rule.rule == "must_stay_closed":
         opened = [_opened(history, track, window.span) for track in tracks]
         return [Part(Verdict.FAIL, words) if words else Part(Verdict.PASS, f"{rule.breaker} stayed closed") for words in opened]

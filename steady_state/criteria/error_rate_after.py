@@ -21,8 +21,17 @@ def judge(window: Window) -> Finding:
     return judge_span(window.history, Span(window.settled, window.end))
 
 
+def judge_baseline(history: History, span: Span) -> Finding:
+    """The same question before any fault, where a share of 4xx means that the load does not fit the platform."""
+    measured, limit = rate(history, span), history.limits.client_error_ratio
+    if measured.due and measured.client_errors / measured.due > limit:
+        reason = f"{measured.client_errors} of {measured.due} requests got a 4xx, more than {limit:.1%}"
+        return inconclusive(reason, window=history.window(span))
+    return judge_span(history, span)
+
+
 def judge_span(history: History, span: Span) -> Finding:
-    """As `judge`, for any stretch (the baseline uses it)."""
+    """As `judge`, for any stretch."""
     limits = history.limits
     where = history.window(span)
     measured = rate(history, span)

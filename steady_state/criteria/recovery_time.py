@@ -5,7 +5,7 @@ Source: spec 3.5, "Automatic recovery within 2 minutes per failure"; the definit
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps, platform_gaps
+from steady_state.blindness import clock_gaps, platform_gaps
 from steady_state.instants import Instant, Span
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
@@ -37,7 +37,7 @@ def _ran_out(window: Window) -> bool:
     if window.recovery.recovered is not None or window.recovery.carried:
         return True
     limits = window.history.limits
-    return bool(window.history.load()) and window.end - limits.settled_s >= window.base + limits.recovery_s
+    return bool(window.history.clocked()) and window.end - limits.settled_s >= window.base + limits.recovery_s
 
 
 def _late(window: Window, failed: Finding) -> Finding:
@@ -55,4 +55,4 @@ def _blind(window: Window, recovered: Instant) -> list[str]:
     history = window.history
     steady = max(window.base, recovered)
     span = Span(window.injected, max(steady, min(window.end, steady + history.limits.settled_s)))
-    return load_gaps(history, span) + platform_gaps(history, span)
+    return clock_gaps(history, span) + platform_gaps(history, span)

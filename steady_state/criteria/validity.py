@@ -5,9 +5,10 @@ Source: design 6, row `validity` and "Proof has three grades". What fails here s
 
 from __future__ import annotations
 
-from steady_state.blindness import load_gaps, load_share, platform_gaps
+from steady_state.blindness import load_share, platform_gaps, traffic_gaps
 from steady_state.fault_history import FaultHistory
 from steady_state.history import History
+from steady_state.instants import Span
 from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
@@ -16,11 +17,8 @@ def judge(window: Window) -> Finding:
     """PASS when nothing spoils this fault's cells; else INCONCLUSIVE with every reason."""
     history, fault = window.history, window.fault
     where = history.window(window.span)
-    reasons = spoilers(history, fault) + load_gaps(history, window.span) + load_gaps(history, window.span, "outside")
-    reasons += platform_gaps(history, window.span)
-    share = load_share(history, window.span)
-    if share is None or share < history.limits.load_ratio:
-        reasons.append(f"only {share or 0:.1%} of the planned load was sent")
+    reasons = spoilers(history, fault) + traffic_gaps(history, window.span) + platform_gaps(history, window.span)
+    reasons += _underload(history, window.span)
     if not fault.taken_away:
         reasons.append(f"it was not taken away{': ' + fault.trouble if fault.trouble else ''}")
     if reasons:
@@ -32,6 +30,13 @@ def judge(window: Window) -> Finding:
         f"felt after {max(0.0, fault.felt - window.injected):.2f} s ({fault.proof}), exposure {fault.exposure} ({fault.exposure_source})"
     )
     return Finding(Verdict.PASS, because, round(fault.late_s, 4), history.limits.injection_late_s, "s", fault.exposure, where)
+
+
+def _underload(history: History, span: Span) -> list[str]:
+    if history.plan.load_engine == "none":
+        return []
+    share = load_share(history, span)
+    return [f"only {share or 0:.1%} of the planned load was sent"] if share is None or share < history.limits.load_ratio else []
 
 
 def spoilers(history: History, fault: FaultHistory) -> list[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 
-from steady_state.blindness import load_gaps
+from steady_state.blindness import traffic_gaps
 from steady_state.downtime import Downtime, downtimes
 from steady_state.history import History
 from steady_state.instants import HAIR_S, Span
@@ -30,7 +30,7 @@ def judge_span(history: History, span: Span) -> Finding:
     evidence = tuple(_sentence(history, one) for one in found[:5])
     if worst is not None and longest >= limit:
         return Finding(Verdict.FAIL, _sentence(history, worst), longest, limit, "s", len(found), where, evidence)
-    gaps = load_gaps(history, span) + load_gaps(history, span, "outside")
+    gaps = traffic_gaps(history, span)
     if gaps:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
     shortest = f"{len(found)} shorter than {limit:g} s, longest {longest:.1f} s" if found else "none"

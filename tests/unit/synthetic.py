@@ -128,6 +128,7 @@ class Synthetic:
     silent: list[tuple[str, float, float]] = field(default_factory=list)
     lagging: dict[int, int] = field(default_factory=dict)
     drops: list[Callable[[obs.Observation], bool]] = field(default_factory=list)
+    changes: list[Callable[[obs.Observation], Iterable[obs.Observation]]] = field(default_factory=list)
     extra: list[obs.Observation] = field(default_factory=list)
     shift_s: float = 0.0
     finished: bool = True
@@ -216,6 +217,12 @@ class Synthetic:
         changed.extra.append(line)
         return changed
 
+    def with_change(self, change: Callable[[obs.Observation], Iterable[obs.Observation]]) -> Synthetic:
+        """Another history: each line was these lines instead (none: it never was)."""
+        changed = copy.deepcopy(self)
+        changed.changes.append(change)
+        return changed
+
     def with_lag(self, second: float, lagged: int) -> Synthetic:
         """So many requests of the load went out late in this second because the generator lagged."""
         changed = copy.deepcopy(self)
@@ -252,7 +259,10 @@ class Synthetic:
 
     def lines(self) -> list[obs.Observation]:
         """Every line, numbered in the order of writing."""
-        written = sorted([*self._frame(), *self._traffic(), *self._platform(), *self._signs(), *self.extra], key=written_at)
+        happened: list[obs.Observation] = [*self._frame(), *self._traffic(), *self._platform(), *self._signs(), *self.extra]
+        for change in self.changes:
+            happened = [line for before in happened for line in change(before)]
+        written = sorted(happened, key=written_at)
         numbered = [line.model_copy(update={"seq": seq}) for seq, line in enumerate(written)]
         kept = [line for line in numbered if not any(drop(line) for drop in self.drops)]
         return [_moved(line, self.shift_s) for line in kept] if self.shift_s else kept
@@ -339,8 +349,10 @@ class Synthetic:
             for pod in REPLICAS[PUBNUB_BREAKER]:
                 failed = [count for at, count in self.errors.get(pod, []) if at <= second + 0.4]
                 yield obs.CallsLine(t=t, pod=pod, calls={"pubnub": 5 * (second + 20)}, errors={"pubnub": failed[-1] if failed else 0})
-            yield obs.OperationLine(t=t, number=second + 20, user="user-1", accepted=True, queued=200 <= second < 212)
-            yield obs.DeliveryLine(t=t + (14 if 200 <= second < 212 else 0.03), number=second + 20, user="user-1")
+            queued = 200 <= second < 214
+            yield obs.OperationLine(t=t, number=second + 20, user="user-1", accepted=True, queued=queued)
+            arrived = MINUTE_0 + 214.0 + 0.01 * (second - 200) if queued else t + 0.03
+            yield obs.DeliveryLine(t=arrived, number=second + 20, user="user-1")
 
     def _signs(self) -> Iterable[obs.Observation]:
         subjects = {

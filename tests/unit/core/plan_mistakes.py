@@ -138,6 +138,8 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "method null": (put("method", None), "method: it is missing or null"),
     "method empty": (put("method", []), "its last entry must be the foreground probe"),
     "method an object": (put("method", {}), "method: it is an object"),
+    "watched with faults": (put("extensions.0.observe", True), "observe: the method has faults"),
+    "watched in words": (put("extensions.0.observe", "yes"), "observe: it is 'yes'; make it true or leave it out"),
     "no faults": (method(lambda entries: entries.__delitem__(slice(0, 5))), "it has no fault"),
     "end missing": (drop("method.5"), "its last entry must be the foreground probe"),
     "end not last": (method(lambda entries: entries.insert(0, entries.pop())), "its last entry must be the foreground probe"),

@@ -112,3 +112,14 @@ def test_a_file_that_is_no_description_is_refused(tmp_path: Path, text: str) -> 
     file.write_text(text, encoding="utf-8")
     with pytest.raises(PlanError, match="mend the target description"):
         choose({"CHAOS_TARGET": str(file)})
+
+
+def test_a_target_without_a_cluster_refuses_what_needs_one() -> None:
+    bare = SANDBOX.model_copy(update={"kubernetes": None})
+    with pytest.raises(PlanError, match="declares no cluster, which role 'discovery' \\(a workload\\) needs"):
+        bound(target=bare)
+
+
+def test_a_platform_with_real_traffic_says_so_to_the_judge() -> None:
+    real = SANDBOX.model_copy(update={"load": SANDBOX.load.model_copy(update={"engine": "none"})})
+    assert (bound().load_engine, bound(target=real).load_engine) == ("open_loop", "none")

@@ -1,9 +1,10 @@
 """`breakers`: what each must and must not do, in every replica. The partition is injected at 200.002 s and healed at 212.1 s."""
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from synthetic import GATEWAY_BREAKER, PUBNUB_BREAKER, Ending, Synthetic, healthy, must_open, quiet
+from synthetic import GATEWAY_BREAKER, MINUTE_0, PUBNUB_BREAKER, Ending, Synthetic, healthy, must_open, quiet
 
 from steady_state import observations as obs
 from steady_state.outcomes import Outcome
@@ -36,7 +37,9 @@ def test_one_replica_that_never_opened_fails() -> None:
     finding = breakers(never_opened(healthy(), "sync-1"))
 
     assert finding.verdict is Verdict.FAIL
-    assert finding.because == f"{PUBNUB_BREAKER} never opened on sync-1 although 3 tries failed (3 must open it)"
+    assert finding.because == (
+        f"{PUBNUB_BREAKER} opened on 1 of 2 replicas; {PUBNUB_BREAKER} never opened on sync-1 although 3 tries failed (3 must open it)"
+    )
 
 
 def test_a_replica_without_traffic_is_named_and_not_judged() -> None:
@@ -228,3 +231,61 @@ def test_no_breaker_at_all_is_inconclusive() -> None:
     run.plan = run.plan.model_copy(update={"breakers": []})
 
     assert breakers(run, "link_latency").because == "the target description names no breaker"
+
+
+def by_source(source: str, replica: str, *steps: tuple[float, str]) -> Callable[[Synthetic], Synthetic]:
+    """One more source of the PubNub breaker."""
+
+    def add(run: Synthetic) -> Synthetic:
+        for t, state in ((-15.0, "closed"), *steps):
+            run = run.with_line(obs.BreakerLine(t=MINUTE_0 + t, breaker=PUBNUB_BREAKER, replica=replica, state=state, source=source))  # type: ignore[arg-type]
+        return run
+
+    return add
+
+
+def only_from(source: str) -> Callable[[obs.Observation], Iterable[obs.Observation]]:
+    """What the health document said was said by this source instead."""
+
+    def change(line: obs.Observation) -> Iterable[obs.Observation]:
+        ours = isinstance(line, obs.BreakerLine) and line.breaker == PUBNUB_BREAKER
+        return [line.model_copy(update={"source": source})] if ours else [line]
+
+    return change
+
+
+@pytest.mark.parametrize("source", ["metric", "log"])
+def test_every_live_source_is_believed(source: str) -> None:
+    assert breakers(healthy().with_change(only_from(source))).verdict is Verdict.PASS
+
+
+def test_a_copy_alone_says_nothing_of_each_replica() -> None:
+    finding = breakers(healthy().with_change(only_from("copy")))
+
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "was seen only as a copy" in finding.because
+
+
+def test_other_sources_are_shown_and_decide_nothing() -> None:
+    """The health document of sync-0 says that it opened and closed; its log says nothing, the copy only that one opened."""
+    run = by_source("copy", "copy", (202.0, "open"))(by_source("log", "sync-0")(healthy()))
+
+    finding = breakers(run)
+
+    assert finding.verdict is Verdict.PASS
+    assert f"{PUBNUB_BREAKER} by its copy in the cache: open at 202.0 s" in finding.evidence
+    assert f"{PUBNUB_BREAKER} by the log of sync-0: closed throughout" in finding.evidence
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        (f"{PUBNUB_BREAKER}/sync-0", Verdict.INCONCLUSIVE),
+        (f"{PUBNUB_BREAKER}/sync-0 (log)", Verdict.PASS),
+        (f"{PUBNUB_BREAKER}/copy (copy)", Verdict.PASS),
+    ],
+)
+def test_only_a_gap_of_the_source_that_is_believed_spoils_the_cell(subject: str, expected: Verdict) -> None:
+    gap = obs.GapLine(t=MINUTE_0 + 225, probe="breakers", subject=subject, from_t=MINUTE_0 + 220, reason="no answer")
+
+    assert breakers(healthy().with_line(gap)).verdict is expected

@@ -1,0 +1,89 @@
+"""`amplification`: a platform in trouble must not multiply its own load on what it depends on.
+
+Source: ours, design 6 ("calls at each dependency per due request, against the baseline"). The definition is ADR 0014.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from steady_state.blindness import load_gaps, probe_gaps
+from steady_state.history import History
+from steady_state.instants import Span
+from steady_state.rates import rate
+from steady_state.tries import Tries
+from steady_state.verdict import Finding, Verdict, inconclusive
+from steady_state.windows import Window
+
+PROBE = "calls"
+STRETCH_S = 10.0
+"""The worst stretch of this length decides, as for `error_rate_during`."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """Tries at one dependency per due request, in one stretch and at the baseline."""
+
+    dependency: str
+    span: Span
+    made: float
+    due: int
+    usual: float
+
+    @property
+    def per_request(self) -> float:
+        return self.made / self.due
+
+    @property
+    def factor(self) -> float:
+        return self.per_request / self.usual
+
+
+def judge(window: Window) -> Finding:
+    """The largest factor of any dependency in any ten seconds from I to the next I."""
+    history, limits = window.history, window.history.limits
+    where = history.window(window.span)
+    if history.plan.load_engine == "none":
+        return inconclusive("the load is not ours, so nobody knows how many requests were due", window=where)
+    tries = Tries(history)
+    if not tries.dependencies:
+        return inconclusive("no service's tries were counted", window=where)
+    baseline = Span(history.timeline, min(one.attempted for one in history.faults if one.attempted is not None))
+    counted = rate(history, baseline).due
+    if counted < limits.samples_during:
+        return inconclusive(f"{counted} requests at the baseline, {limits.samples_during} would suffice", window=where)
+    shares = [_worst(history, tries, dependency, baseline, window.span) for dependency in tries.dependencies]
+    ordered = sorted((one for one in shares if one is not None), key=lambda one: -one.factor)
+    if not ordered:
+        return inconclusive("the window is too short", window=where)
+    gaps = [gap for span in (baseline, window.span) for gap in [*probe_gaps(history, span, PROBE), *load_gaps(history, span)]]
+    worst = ordered[0]
+    if gaps and worst.factor <= limits.amplification_factor:
+        return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
+    verdict = Verdict.FAIL if worst.factor > limits.amplification_factor else Verdict.PASS
+    evidence = tuple(_words(history, one) for one in ordered)
+    return Finding(verdict, evidence[0], round(worst.factor, 3), limits.amplification_factor, "x", worst.due, where, evidence)
+
+
+def _worst(history: History, tries: Tries, dependency: str, baseline: Span, span: Span) -> _Share | None:
+    """The stretch with the most tries per due request, begun at each second of the span."""
+    usual = max(tries.made(dependency, baseline) / _due(history, baseline), history.limits.amplification_floor)
+    shares = [
+        _Share(dependency, stretch, tries.made(dependency, stretch), due, usual)
+        for stretch in span.stretches(STRETCH_S)
+        if (due := _due(history, stretch)) >= history.limits.samples_during
+    ]
+    return max(shares, key=lambda one: one.factor, default=None)
+
+
+def _due(history: History, span: Span) -> int:
+    """Requests due in the span, of the load and of the outside probe: both make the services call."""
+    return sum(route.due(span) for routes in history.traffic.values() for route in routes.values())
+
+
+def _words(history: History, one: _Share) -> str:
+    start, _ = history.window(one.span)
+    return (
+        f"{one.dependency}: at most {one.factor:.1f} times its usual tries "
+        f"({one.per_request:.2f} against {one.usual:.2f} a request, 10 s from {start:.0f} s)"
+    )
