@@ -195,10 +195,11 @@ class Run:
     def _unsteady(self) -> list[str]:
         """Reasons against starting, from the newest STEADY_S of the recording."""
         recording = recording_of(self._recorder.kept())
-        plan = recording.load_plans.get("load")
-        sources = [recording.tallies.get(source, {}) for source in ("load", "outside")]
+        expected = ("outside",) if self._setting.description.load.engine == "none" else ("load", "outside")
+        plan = recording.load_plans.get(expected[0])
+        sources = [recording.tallies.get(source, {}) for source in expected]
         if plan is None or not all(sources):
-            return ["the load has not begun"]
+            return ["the requests have not begun"]
         end = plan.start_s + min(max(tallies) for tallies in sources) + 1
         span = Span(max(end - STEADY_S, plan.start_s), end)
         if end - plan.start_s < STEADY_S:

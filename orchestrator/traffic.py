@@ -38,7 +38,7 @@ class Issue:
 
 
 class Traffic:
-    """Both sources of requests. `lost` says which worker died."""
+    """The sources of requests: load and look from outside, or the latter alone. `lost` says which worker died."""
 
     def __init__(self, issue: Issue) -> None:
         self._issue = issue
@@ -48,19 +48,19 @@ class Traffic:
 
     async def log_in(self) -> list[KnownUser]:
         """The users of the test devices, logged in. Raises RefusedError."""
-        middle = self._issue.description.users.count // 2
-        return await self._log_in(range(middle, middle + min(DEVICES, self._issue.description.users.count)))
+        users = self._issue.description.users
+        if users is None:
+            return []
+        middle = users.count // 2
+        return await self._log_in(range(middle, middle + min(DEVICES, users.count)))
 
     async def start(self) -> None:
-        """Log the users in and start both workers. Raises RefusedError when that does not work."""
-        issue = self._issue
-        start_s = issue.clock.now() + START_LEAD_S
-        load = plan_load(issue.description, issue.plan.load, rate_per_s=issue.plan.rate_per_s, seed=issue.seed, start_s=start_s)
-        outside = plan_outside(issue.description, hz=OUTSIDE_HZ, seed=issue.seed, start_s=start_s)
-        users = {plan.source: await self._log_in(user_numbers(issue.description, plan)) for plan in (load, outside)}
+        """Log the users in and start the workers. Raises RefusedError when that does not work."""
+        plans = self._plans()
+        users = {plan.source: await self._log_in(user_numbers(self._issue.description, plan)) for plan in plans}
         # The log-ins took their time: nothing may be due before the workers are ready.
-        start_s = issue.clock.now() + START_LEAD_S
-        plans = [plan.model_copy(update={"start_s": start_s}) for plan in (load, outside)]
+        start_s = self._issue.clock.now() + START_LEAD_S
+        plans = [plan.model_copy(update={"start_s": start_s}) for plan in plans]
         self._workers = [self._worker(plan, users[plan.source]) for plan in plans]
         try:
             await asyncio.gather(*(worker.start() for worker in self._workers))
@@ -70,12 +70,12 @@ class Traffic:
 
     @property
     def live(self) -> Live:
-        """The newest full second of the load."""
+        """The newest full second of the load; of the look from outside where there is no load."""
         return self._workers[0].live if self._workers else Live()
 
     @property
     def lost(self) -> str:
-        """The first worker that ended although it should not, in words; empty while both work."""
+        """The first worker that ended although it should not, in words; empty while all work."""
         for watch in self._watches:
             if watch.done() and not self._stopping:
                 error = None if watch.cancelled() else watch.exception()
@@ -90,10 +90,19 @@ class Traffic:
         return "; ".join(str(result) for result in results if isinstance(result, Exception))
 
     async def kill(self) -> None:
-        """End both at once."""
+        """End all at once."""
         self._stopping = True
         await asyncio.gather(*(worker.kill() for worker in self._workers), return_exceptions=True)
         await asyncio.gather(*self._watches, return_exceptions=True)
+
+    def _plans(self) -> list[LoadPlan]:
+        """The load, where it is ours, and the look from outside; they start when the users are logged in."""
+        issue, start_s = self._issue, self._issue.clock.now()
+        outside = plan_outside(issue.description, hz=OUTSIDE_HZ, seed=issue.seed, start_s=start_s)
+        if issue.description.load.engine == "none":
+            return [outside]
+        load = plan_load(issue.description, issue.plan.load, rate_per_s=issue.plan.rate_per_s, seed=issue.seed, start_s=start_s)
+        return [load, outside]
 
     def _worker(self, plan: LoadPlan, users: list[KnownUser]) -> LoadWorker:
         order = order_for(self._issue.description, plan, known=users, seed=self._issue.seed)

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 
 from orchestrator.load.order import KnownUser
-from probes.breakers import BreakersProbe
+from probes.breakers import BreakerReaders, BreakersProbe, Cluster
 from probes.cache import CacheProbe
 from probes.calls import CallsProbe
 from probes.clients.http import HttpClient
@@ -17,13 +17,16 @@ from probes.clients.postgres import PostgresReader
 from probes.clients.redis_reader import RedisReader
 from probes.clock import Clock
 from probes.delivery import DeliveryProbe, DeliverySettings, device_b
+from probes.host import HostProbe
 from probes.pods import PodsProbe
 from probes.replication import ReplicationProbe
 from probes.sampler import Probe
-from probes.target import RedisRole, ReplicaRole, TargetDescription
-from steady_state.observations import Observation
+from probes.target import CopySource, PageSource, RedisRole, ReplicaRole, TargetDescription
+from steady_state.observations import NoteLine, Observation
 
 STOP_WITHIN_S = 5.0
+OF_THE_TARGET = frozenset({PodsProbe.name, BreakersProbe.name, CallsProbe.name, CacheProbe.name, ReplicationProbe.name, DeliveryProbe.name})
+"""Samplers that exist where the target description gives them something to look at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +46,15 @@ class Watching:
         self._stop = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._clients = AsyncExitStack()
-        self._probes = _inside(scene, self._clients) + _stores(scene, self._clients) + _devices(scene, self._clients)
+        self._probes: list[Probe] = [HostProbe(clock=scene.clock)]
+        self._probes += _inside(scene, self._clients) + _stores(scene, self._clients) + _devices(scene, self._clients)
+        self._absent = sorted(OF_THE_TARGET - {probe.name for probe in self._probes})
+        self._now = scene.clock.now
 
     def start(self, record: Callable[[Observation], None]) -> None:
+        if self._absent:
+            text = f"not looked at, the target description declares none: {', '.join(self._absent)}"
+            record(NoteLine(t=self._now(), text=text, data={"absent_samplers": list(self._absent)}))
         self._tasks = [asyncio.create_task(probe.run(record, self._stop), name=probe.name) for probe in self._probes]
 
     @property
@@ -69,15 +78,27 @@ class Watching:
 
 
 def _inside(scene: Scene, clients: AsyncExitStack) -> list[Probe]:
-    """What is read through the API server: pods, breakers, counters."""
-    kube = KubeReader(scene.description.kubernetes, scene.clock)
+    """What is read through the API server, where there is one: pods, counters; and the breakers, wherever they are read."""
+    description, clock = scene.description, scene.clock
+    if description.kubernetes is None:
+        return _breakers(scene, clients, None)
+    kube = KubeReader(description.kubernetes, clock)
     clients.callback(kube.close)
-    pods = PodsProbe(clock=scene.clock, description=scene.description, kube=kube)
-    return [
-        pods,
-        BreakersProbe(clock=scene.clock, description=scene.description, kube=kube, view=pods.view),
-        CallsProbe(clock=scene.clock, description=scene.description, kube=kube, view=pods.view),
-    ]
+    pods = PodsProbe(clock=clock, description=description, kube=kube)
+    calls = CallsProbe(clock=clock, description=description, kube=kube, view=pods.view)
+    return [pods, calls, *_breakers(scene, clients, Cluster(kube, pods.view))]
+
+
+def _breakers(scene: Scene, clients: AsyncExitStack, cluster: Cluster | None) -> list[Probe]:
+    sources = scene.description.breakers
+    if not sources:
+        return []
+    pages = {source.url: HttpClient(source.url) for source in sources if isinstance(source, PageSource) and source.url}
+    stores = {source.url: RedisReader(source.url) for source in sources if isinstance(source, CopySource)}
+    closers = [client.close for client in pages.values()] + [store.close for store in stores.values()]
+    for close in closers:
+        clients.push_async_callback(close)
+    return [BreakersProbe(clock=scene.clock, description=scene.description, readers=BreakerReaders(cluster, pages, stores))]
 
 
 def _stores(scene: Scene, clients: AsyncExitStack) -> list[Probe]:

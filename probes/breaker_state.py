@@ -1,15 +1,15 @@
-"""What one document of one replica says about one breaker."""
+"""What one document, log line or key says about one breaker."""
 
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from probes.clients.prometheus import samples
-from probes.target import BreakerSource
+from probes.target import CopySource, HealthSource, LogSource, MetricStateSource, State
 
-State = Literal["closed", "open", "half_open"]
 _WORDS: dict[str, State] = {"closed": "closed", "open": "open", "half_open": "half_open", "halfopen": "half_open"}
 _NUMBERS: dict[float, State] = {0.0: "closed", 1.0: "half_open", 2.0: "open"}
 
@@ -26,9 +26,26 @@ class BreakerState:
     transitions: int | None = None
 
 
-def breaker_state(source: BreakerSource, document: object) -> BreakerState:
+CLOSED = BreakerState("closed")
+
+
+def breaker_state(source: HealthSource | MetricStateSource, document: object) -> BreakerState:
     """Read the state from a parsed document: JSON for kind `health`, text for kind `metric`. Raises Unreadable."""
-    return _from_health(source, document) if source.kind == "health" else _from_metric(source, str(document))
+    return _from_health(source, document) if isinstance(source, HealthSource) else _from_metric(source, str(document))
+
+
+def state_in_line(source: LogSource, text: str) -> BreakerState | None:
+    """The state that a log line tells; None for a line of something else. Raises Unreadable."""
+    found = re.search(source.pattern, text)
+    return None if found is None else BreakerState(_state(found["state"], source.words, f"the line {text[:80]!r}"))
+
+
+def state_in_copy(source: CopySource, value: str | None) -> BreakerState:
+    """The state that a key's value tells. Raises Unreadable."""
+    if value is None:
+        return CLOSED
+    word = _at(parsed("copy", value.encode()), source.pointer) if source.pointer else value.strip()
+    return BreakerState(_state(word, source.words, f"key {source.key}"))
 
 
 def parsed(kind: str, body: bytes) -> object:
@@ -41,16 +58,21 @@ def parsed(kind: str, body: bytes) -> object:
         raise Unreadable(f"not JSON: {body[:80]!r}") from error
 
 
-def _from_health(source: BreakerSource, document: object) -> BreakerState:
+def _from_health(source: HealthSource, document: object) -> BreakerState:
     word = _at(document, source.pointer)
     # Source: target description, "null = never used = closed".
-    state = "closed" if word is None else _WORDS.get(str(word).lower().replace("-", "_"))
-    if state is None:
-        raise Unreadable(f"{source.pointer} is {word!r}, not closed, open or half_open")
+    state = "closed" if word is None else _state(word, {}, source.pointer)
     return BreakerState(state, _transitions(source, document))
 
 
-def _transitions(source: BreakerSource, document: object) -> int | None:
+def _state(word: object, words: Mapping[str, State], where: str) -> State:
+    state = words.get(str(word)) or _WORDS.get(str(word).lower().replace("-", "_"))
+    if state is None:
+        raise Unreadable(f"{where} says {word!r}, not {', '.join(words) or 'closed, open or half_open'}")
+    return state
+
+
+def _transitions(source: HealthSource, document: object) -> int | None:
     if not source.transitions_pointer:
         return None
     count = _at(document, source.transitions_pointer)
@@ -61,7 +83,7 @@ def _transitions(source: BreakerSource, document: object) -> int | None:
     return count
 
 
-def _from_metric(source: BreakerSource, text: str) -> BreakerState:
+def _from_metric(source: MetricStateSource, text: str) -> BreakerState:
     try:
         values = {sample.value for sample in samples(text, source.metric, source.labels)}
     except ValueError as error:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 
 
 class TargetDescriptionError(Exception):
@@ -24,6 +26,12 @@ class Scale(Part):
 
     time: float = Field(default=1, ge=1)
     load: float = Field(default=1, ge=1)
+
+
+class TargetLoad(Part):
+    """Where the traffic comes from: `open_loop` is ours; `none` is the platform's own, of which no rate is known."""
+
+    engine: Literal["open_loop", "none"] = "open_loop"
 
 
 class Kubernetes(Part):
@@ -130,23 +138,85 @@ class RedisRole(Part):
 Role = Annotated[WorkloadRole | LinkRole | ReplicaRole | RedisRole, Field(discriminator="kind")]
 
 
-class BreakerSource(Part):
-    """Where one breaker's state can be read in every replica of a workload.
+State = Literal["closed", "open", "half_open"]
 
-    kind `health`: `pointer` is a JSON pointer into the document at `path` (null = never used = closed);
-    `transitions_pointer` optionally points to the source's own counter of changes.
-    kind `metric`: `metric` with `labels` in Prometheus text; 0 closed, 1 half-open, 2 open.
-    """
+
+class PageSource(Part):
+    """A page that tells a breaker's state: of every pod of a workload, or at `url` for the one replica that it names."""
 
     name: str
-    workload: str
+    workload: str = ""
     port: str = "http"
-    kind: Literal["health", "metric"]
-    path: str
-    pointer: str = ""
-    transitions_pointer: str = ""
-    metric: str = ""
+    path: str = ""
+    url: str = Field(default="", pattern=r"^(https?://[^/\s]+\S*)?$", description="absolute; instead of workload, port and path")
+    replica: str = Field(default="", description="the replica's name, with `url`")
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Self:
+        in_pods, at_url = self.workload or self.path, self.url or self.replica
+        if in_pods and at_url:
+            raise ValueError("give either workload and path, or url and replica, not both")
+        if not (self.workload and self.path) and not (self.url and self.replica):
+            raise ValueError("give workload and path (of its pods), or url and replica")
+        return self
+
+
+class HealthSource(PageSource):
+    """A JSON document with the state at `pointer`, a JSON pointer (null = never used = closed).
+
+    `transitions_pointer` optionally points to the source's own counter of changes.
+    """
+
+    kind: Literal["health"]
+    pointer: str = Field(pattern=r"^/")
+    transitions_pointer: str = Field(default="", pattern=r"^(/.*)?$")
+
+
+class MetricStateSource(PageSource):
+    """`metric` with `labels` in Prometheus text; 0 closed, 1 half-open, 2 open."""
+
+    kind: Literal["metric"]
+    metric: str = Field(min_length=1)
     labels: dict[str, str] = Field(default_factory=dict)
+
+
+class LogSource(Part):
+    """Lines that every pod of a workload writes when its breaker changes; no line since the container started = closed."""
+
+    kind: Literal["log"]
+    name: str
+    workload: str = Field(min_length=1)
+    pattern: str = Field(description="regular expression of such a line, with a group (?P<state>...)")
+    words: dict[str, State] = Field(default_factory=dict, description="what the group says -> state; closed, open, half_open need no entry")
+
+    @field_validator("pattern")
+    @classmethod
+    def _has_a_state(cls, pattern: str) -> str:
+        try:
+            groups = re.compile(pattern).groupindex
+        except re.error as error:
+            raise ValueError(f"it is no regular expression ({error}): mend it") from error
+        if "state" not in groups:
+            raise ValueError("it has no group for the state: write (?P<state>...) around the word")
+        return pattern
+
+
+class CopySource(Part):
+    """A Redis key into which some replica copies its breaker's state. It says what one replica once was, never who.
+
+    No key = closed: so begins whoever starts and finds none.
+    """
+
+    kind: Literal["copy"]
+    name: str
+    url: str = Field(pattern=r"^(redis|rediss|unix)://\S+$", description="redis://host:port/database")
+    key: str = Field(min_length=1)
+    pointer: str = Field(default="", pattern=r"^(/.*)?$", description="JSON pointer into the value; empty: the value is the word")
+    words: dict[str, State] = Field(default_factory=dict, description="what the value says -> state; closed, open, half_open need no entry")
+
+
+BreakerSource = Annotated[HealthSource | MetricStateSource | LogSource | CopySource, Field(discriminator="kind")]
+"""One place where one breaker's state can be read. A breaker may have several."""
 
 
 class Delivery(Part):
@@ -159,24 +229,78 @@ class Delivery(Part):
 
 
 class TargetDescription(Part):
-    """Everything about one platform. Secrets are named by environment variable only."""
+    """Everything about one platform. Secrets are named by environment variable only.
+
+    What a platform does not have is left out: `kubernetes` (then nothing of pods is seen), `users` (then no route needs a token).
+    """
 
     version: Literal[1] = 1
     name: str
     scale: Scale = Scale()
-    kubernetes: Kubernetes
+    load: TargetLoad = TargetLoad()
+    kubernetes: Kubernetes | None = None
     gateway_url: str
-    users: Users
+    users: Users | None = None
     content_id_format: str = Field(description="e.g. content-{number:05d}, numbers from 1")
     content_count: int = Field(ge=1)
     routes: dict[str, Route]
     marks: Marks = Marks()
     roles: dict[str, Role]
     breakers: list[BreakerSource] = []
-    workloads: dict[str, Literal["deployments", "statefulsets"]] = Field(description="all workloads whose pods are watched")
+    workloads: dict[str, Literal["deployments", "statefulsets"]] = Field(
+        default_factory=dict, description="all workloads whose pods are watched"
+    )
     calls: list[MetricSource] = Field(default_factory=list, description="counters of tries; the label `dependency` names the target")
     fallbacks: list[MetricSource] = Field(default_factory=list, description="counters of fallback activations; the label `kind` names it")
     delivery: Delivery | None = None
+
+    @property
+    def cluster(self) -> Kubernetes:
+        """Where the pods are. Raises TargetDescriptionError on a platform without."""
+        if self.kubernetes is None:
+            raise TargetDescriptionError(f"target {self.name} declares no cluster: add kubernetes to its description")
+        return self.kubernetes
+
+    @property
+    def breaker_workloads(self) -> dict[str, str]:
+        """Each breaker, once, with the workload whose pods have it; empty where it is read from no pod."""
+        read = {source.name: "" for source in self.breakers}
+        return read | {source.name: source.workload for source in self.breakers if not isinstance(source, CopySource) and source.workload}
+
+    @model_validator(mode="after")
+    def _has_what_its_parts_need(self) -> Self:
+        needy = {"workloads": self.workloads, "calls": self.calls, "fallbacks": self.fallbacks, "breakers": _in_pods(self.breakers)}
+        for key, parts in needy.items():
+            if self.kubernetes is None and parts:
+                raise ValueError(f"{key} are read from pods, but there is no cluster: add kubernetes or leave {key} out")
+        if self.users is None and self.delivery is not None:
+            raise ValueError("delivery needs test users: add users or leave delivery out")
+        for name, route in self.routes.items():
+            if self.users is None and route.authenticated_ratio > 0:
+                raise ValueError(f"routes.{name}.authenticated_ratio needs test users: add users or make it 0")
+        return self
+
+    @model_validator(mode="after")
+    def _tells_its_sources_apart(self) -> Self:
+        seen: set[tuple[str, str, str]] = set()
+        for source in self.breakers:
+            place = _place(source)
+            # Their subjects in beats and gaps would be the same.
+            if (source.name, source.kind, place) in seen:
+                raise ValueError(f"breakers: {source.name} has two sources of kind {source.kind} that nothing tells apart: leave one out")
+            seen.add((source.name, source.kind, place))
+        return self
+
+
+def _place(source: BreakerSource) -> str:
+    if isinstance(source, CopySource):
+        return ""
+    return source.workload if isinstance(source, LogSource) else source.workload or source.replica
+
+
+def _in_pods(sources: list[BreakerSource]) -> list[str]:
+    """Names of the breakers that are read from pods."""
+    return [source.name for source in sources if not isinstance(source, CopySource) and source.workload]
 
 
 def load_description(text: str, *, source: str) -> TargetDescription:
@@ -191,4 +315,10 @@ def load_description(text: str, *, source: str) -> TargetDescription:
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the document"
-        raise TargetDescriptionError(f"{source}: {key}: {first['msg']}") from error
+        raise TargetDescriptionError(f"{source}: {key}: {_words(first)}") from error
+
+
+def _words(error: ErrorDetails) -> str:
+    if error["type"] == "union_tag_not_found":
+        return f"there is no {error['ctx']['discriminator']}: add it"
+    return error["msg"].removeprefix("Value error, ")

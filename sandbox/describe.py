@@ -50,7 +50,7 @@ def description(place: Place) -> str:
         "content_count": CONTENT_ITEMS,
         "routes": _routes(),
         "roles": _roles(place),
-        "breakers": _breakers(),
+        "breakers": _breakers(place),
         "workloads": _workloads(),
         "calls": [_calls(service) for service in ("api-gateway", "discovery-service", "sona-service", "sync-service")],
         "fallbacks": [_counter(service, "fallbacks_total") for service in ("api-gateway", "discovery-service", "sync-service")],
@@ -137,13 +137,26 @@ def _roles(place: Place) -> Document:
     }
 
 
-def _breakers() -> list[Document]:
-    """Every breaker of the platform, in every replica."""
+def _breakers(place: Place) -> list[Document]:
+    """Every breaker of the platform, in every replica; that of sync also by its metric, its log lines and its copy in Redis."""
     gateway = [
         _breaker(f"gateway->{name}", "api-gateway", f"/checks/{name}/circuit_breaker") for name in ("discovery", "sona", "sync", "auth")
     ]
     own = {"discovery->qdrant": "discovery-service", "sync->pubnub": "sync-service"}
-    return gateway + [_counting_breaker(name, workload) for name, workload in own.items()]
+    return [*gateway, *(_counting_breaker(name, workload) for name, workload in own.items()), *_beside_health(place)]
+
+
+def _beside_health(place: Place) -> list[Document]:
+    """What else sync tells of its breaker: every replica writes the same key."""
+    name, workload = "sync->pubnub", "sync-service"
+    line = r'"message":"circuit breaker changed state","breaker":"pubnub".*"to":"(?P<state>\w+)"'
+    return [
+        {"name": name, "kind": "metric", "workload": workload, "path": "/metrics", "metric": "circuit_breaker_state"}
+        | {"labels": {"name": "pubnub"}},
+        {"name": name, "kind": "log", "workload": workload, "pattern": line},
+        {"name": name, "kind": "copy", "url": f"redis://{place.service('redis')}/0", "key": "circuit_breaker:pubnub:state"}
+        | {"pointer": "/state"},
+    ]
 
 
 def _breaker(name: str, workload: str, pointer: str) -> Document:

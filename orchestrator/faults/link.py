@@ -35,7 +35,7 @@ class Link:
         self.role = around.role
         self.toxiproxy = Toxiproxy(self.role.toxiproxy_url)
         self._clock = around.clock
-        self._kube = KubeReader(around.description.kubernetes, around.clock, threads=4)
+        self._kube = KubeReader(around.description.cluster, around.clock, threads=4)
 
     async def close(self) -> None:
         await self.toxiproxy.close()

@@ -36,8 +36,8 @@ class PodKill:
         self._around = surroundings
         self._role = surroundings.role
         self._settings = settings
-        self._kube = KubeReader(surroundings.description.kubernetes, surroundings.clock, threads=4)
-        self._writer = KubeWriter(surroundings.description.kubernetes)
+        self._kube = KubeReader(surroundings.description.cluster, surroundings.clock, threads=4)
+        self._writer = KubeWriter(surroundings.description.cluster)
 
     async def preview(self) -> BlastRadius:
         ready = await self._ready_pods()

@@ -40,8 +40,8 @@ class ReplicaFailure:
         self._around = surroundings
         self._role = surroundings.role
         self._settings = settings
-        self._kube = KubeReader(surroundings.description.kubernetes, surroundings.clock, threads=4)
-        self._writer = KubeWriter(surroundings.description.kubernetes)
+        self._kube = KubeReader(surroundings.description.cluster, surroundings.clock, threads=4)
+        self._writer = KubeWriter(surroundings.description.cluster)
         self._toxiproxy = Toxiproxy(self._role.toxiproxy_url)
         name = f"chaos-{surroundings.run_id}-{surroundings.fault}"
         self._toxics = {"upstream": f"{name}-up", "downstream": f"{name}-down"}
@@ -114,7 +114,7 @@ class ReplicaFailure:
             async with asyncio.timeout(HEAL_DEADLINE_S):
                 await self._restore(replicas)
         except (TargetError, TimeoutError) as error:
-            name, namespace = self._role.statefulset, self._around.description.kubernetes.namespace
+            name, namespace = self._role.statefulset, self._around.description.cluster.namespace
             remedy = f"kubectl -n {namespace} scale statefulset {name} --replicas={replicas}"
             raise HealFailed(f"{receipt.target} could not be restored ({error or 'time-out'})", remedy) from error
 

@@ -9,7 +9,7 @@ from ipaddress import IPv4Address
 import httpx
 
 from orchestrator.load.order import KnownUser
-from probes.target import TargetDescription
+from probes.target import TargetDescription, Users
 
 _AT_ONCE = 16
 _TIMEOUT_S = 10.0
@@ -21,30 +21,32 @@ class LoginError(Exception):
 
 
 async def log_in(description: TargetDescription, numbers: Sequence[int], environment: Mapping[str, str]) -> list[KnownUser]:
-    """The users with their tokens, in the order of `numbers`. Raises LoginError when one of them fails."""
-    password = environment.get(description.users.password_env)
-    if numbers and not password:
-        raise LoginError(f"the password of the test users is missing: set {description.users.password_env} in the environment")
+    """The users with their tokens, in the order of `numbers`; none on a platform without. Raises LoginError when one of them fails."""
+    users = description.users
+    if users is None or not numbers:
+        return []
+    password = environment.get(users.password_env)
+    if not password:
+        raise LoginError(f"the password of the test users is missing: set {users.password_env} in the environment")
     slots = asyncio.Semaphore(_AT_ONCE)
     limits = httpx.Limits(max_connections=_AT_ONCE, max_keepalive_connections=_AT_ONCE)
     async with httpx.AsyncClient(base_url=description.gateway_url, timeout=_TIMEOUT_S, limits=limits, trust_env=False) as client:
 
         async def one(number: int) -> KnownUser | str:
             async with slots:
-                return await _log_in(client, description, number, password or "")
+                return await _log_in(client, users, number, password)
 
         results = await asyncio.gather(*(one(number) for number in numbers))
-    users = [result for result in results if isinstance(result, KnownUser)]
+    known = [result for result in results if isinstance(result, KnownUser)]
     failures = [result for result in results if isinstance(result, str)]
     if failures:
-        where = f"{description.gateway_url}{description.users.login_path}"
+        where = f"{description.gateway_url}{users.login_path}"
         raise LoginError(f"{len(failures)} of {len(numbers)} test users could not log in at {where}: {failures[0]}")
-    return users
+    return known
 
 
-async def _log_in(client: httpx.AsyncClient, description: TargetDescription, number: int, password: str) -> KnownUser | str:
+async def _log_in(client: httpx.AsyncClient, users: Users, number: int, password: str) -> KnownUser | str:
     """The user with a token, or why there is none."""
-    users = description.users
     user_id = users.id_format.format(number=number)
     # The platform limits logins per client and anonymous calls per address, so every user has its own of both.
     headers = {"X-Client-ID": f"chaos-{user_id}", "X-Forwarded-For": str(_FIRST_ADDRESS + number)}

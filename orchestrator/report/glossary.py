@@ -43,6 +43,29 @@ GLOSSARY: tuple[tuple[str, str, str], ...] = (
     ("errors during", "Failed share of the worst 10 s that begin while the fault lasts; below 5%.", "spec 3.5, ADR 0007"),
     ("errors after", "Failed share from recovery to the next fault (row baseline: before the first); below 0.5%.", "spec 3.5"),
     (
+        "delivery",
+        "Every sync operation that the platform accepted arrives once and in order on the user's other device, within 30 s of H.",
+        "ADR 0012",
+    ),
+    ("refill", "From a flush to the first 10 s in which the cache's hit rate is 90% of what it was: at most 60 s.", "ADR 0013"),
+    (
+        "calls (amplification)",
+        "Tries at each dependency per due request in the worst 10 s, against the baseline: at most 3 times as many.",
+        "ADR 0014",
+    ),
+    (
+        "new 4xx (state_kept)",
+        "Share of due requests in the worst 10 s with a 4xx (other than 429) that was absent at the baseline, as from lost sessions: "
+        "at most 0.5%.",
+        "ADR 0015",
+    ),
+    (
+        "power",
+        "The shortest outage that must hold 5 requests due in a row (load and outside probe together, at any phase), and the smallest true "
+        "error rate that shows at least 2 failures with 95% probability. What is smaller may have happened unseen.",
+        "binomial",
+    ),
+    (
         "validity",
         "The fault was injected within 250 ms of its instant, felt on its target within 10 s and healed; the target had traffic in the "
         "10 s before (exposure); the load was at least 99% of its plan. Else the cells it spoils are INCONCLUSIVE.",

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from orchestrator.report import view
 from orchestrator.report.explanations import Explanations
+from orchestrator.report.power_words import power_sentences
 from orchestrator.report.words import MOST_REASON, SYMBOLS, Cell, Report, clipped, figure, heading, numbers, printable, request, stretch
 
 _SPECIAL = re.compile(r"([\\`*_\[\]|#~$@])")
@@ -21,6 +22,7 @@ def markdown(report: Report, reasons: Explanations) -> str:
         f"{_counts(report)}. Run {_text(report['run'])}, target {_text(report['target'])}, criteria {_text(report['criteria_set'])}.",
         *(f"**{_text(sentence)}**" for sentence in view.troubles(report)),
         _table(view.grid(report)),
+        *(_text(sentence) for sentence in power_sentences(report)),
     ]
     if found := view.reasons(report):
         paragraphs += ["## Why", "\n".join(_reason(report, same) for same in found)]

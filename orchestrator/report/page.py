@@ -11,6 +11,7 @@ from markupsafe import Markup
 from orchestrator.report import view, words
 from orchestrator.report.explanations import Explanations
 from orchestrator.report.glossary import GLOSSARY
+from orchestrator.report.power_words import power_sentences, share
 from orchestrator.report.words import Cell, Report
 
 EVIDENCE, KINDS = 4, 8
@@ -30,8 +31,10 @@ def page(report: Report, reasons: Explanations, picture: str) -> str:
         reasons=reasons,
         picture=drawn,
         measurements=_measurements(report),
+        order=view.windows(report),
         changes=_changes(report),
         glossary=GLOSSARY,
+        power=power_sentences(report),
         most_evidence=EVIDENCE,
         most_kinds=KINDS,
     )
@@ -57,6 +60,7 @@ def _template() -> Template:
         "ms": _ms,
         "percent": _percent,
         "count": _count,
+        "share": share,
     }
     return environment.get_template("report.html.j2")
 

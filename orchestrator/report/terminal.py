@@ -1,47 +1,52 @@
-"""The verdict grid for a terminal, and the reasons of every cell that is not PASS."""
+"""The verdict grid for a terminal, the reasons of every cell that is not PASS, and what the run could have seen."""
 
 from __future__ import annotations
 
-import io
+from collections.abc import Iterator, Sequence
 
 from rich import box
-from rich.console import Console
+from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
 from orchestrator.report import view
+from orchestrator.report.power_words import power_sentences
+from orchestrator.report.sheet import STYLES, WIDTH, sheet
 from orchestrator.report.words import MOST_REASON, SYMBOLS, Cell, Report, clipped, figure, heading, printable, request
 
-WIDTH = 100
-STYLES = {"PASS": "green", "FAIL": "bold white on red", "INCONCLUSIVE": "bold yellow", None: "dim"}
 SHORT = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL."}
+COLUMNS = 7
+"""So many criteria stand side by side in `WIDTH` characters with every verdict whole; more go on below."""
 
 
 def grid(report: Report, *, width: int = WIDTH, colour: bool | None = None) -> str:
     """Rows are faults, columns criteria. Colours follow the terminal (and NO_COLOR) unless told."""
-    buffer = io.StringIO()
-    live = Console()
-    coloured = (live.is_terminal and not live.no_color) if colour is None else colour
-    console = Console(
-        file=buffer, width=width, force_terminal=coloured, no_color=not coloured, color_system="standard" if coloured else None
-    )
-    for sentence in ([report["trial"]] if report["trial"] else []) + view.troubles(report):
-        console.print(Text(printable(sentence), style="bold"))
     title = f"{SYMBOLS[report['verdict']]} {report['verdict']}: {printable(report['title'])}"
-    console.print(Text(title, style="bold"), "", _table(report), "", sep="\n")
-    for line in _reasons(report):
-        console.print(line)
-    return "\n".join(line.rstrip() for line in buffer.getvalue().rstrip("\n").split("\n"))
+    above = ([report["trial"]] if report["trial"] else []) + view.troubles(report)
+    parts: list[RenderableType] = [*(Text(printable(sentence), style="bold") for sentence in above), Text(title, style="bold")]
+    for table in _tables(report):
+        parts += ["", table]
+    parts += ["", *_reasons(report), *(Text(printable(sentence), style="dim") for sentence in power_sentences(report))]
+    return sheet(parts, width=width, colour=colour)
 
 
-def _table(report: Report) -> Table:
+def _tables(report: Report) -> Iterator[Table]:
+    """As many as it takes for all criteria, evenly filled."""
     shown = view.grid(report)
+    count = max(1, -(-len(shown.criteria) // COLUMNS))
+    size = -(-len(shown.criteria) // count)
+    for start in range(0, max(1, len(shown.criteria)), max(1, size)):
+        yield _table(shown, shown.criteria[start : start + size])
+
+
+def _table(shown: view.Grid, criteria: Sequence[str]) -> Table:
     table = Table(box=box.SIMPLE_HEAD, collapse_padding=True, pad_edge=False, show_edge=False)
     table.add_column("fault", no_wrap=True, max_width=24)
-    for criterion in shown.criteria:
+    for criterion in criteria:
         table.add_column(heading(criterion))
     for fault, cells in shown.rows.items():
-        table.add_row(Text(printable(fault)), *(_cell(cells.get(criterion)) for criterion in shown.criteria))
+        if any(criterion in cells for criterion in criteria):
+            table.add_row(Text(printable(fault)), *(_cell(cells.get(criterion)) for criterion in criteria))
     return table
 
 
@@ -66,6 +71,8 @@ def _reasons(report: Report) -> list[Text]:
         first = next((one for one in report["first_failures"] if window[0] <= one["t"] < window[1]), None)
         if first is not None and any(same[0]["fault"] == fault for same in found):
             lines.append(Text(printable(f"first failing request of {fault}: {request(first)}")))
+    if found:
+        lines.append(Text(f"Each explained on one screen: orchestrator explain runs/{printable(report['run'])}"))
     return lines
 
 

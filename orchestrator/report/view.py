@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from orchestrator.report.words import Cell, Report
@@ -40,7 +41,12 @@ def reasons(report: Report) -> list[list[Cell]]:
 
 def telling(cell: Cell) -> list[str]:
     """Evidence that says more than the reason did; breakers that stayed closed explain nothing."""
-    return [line for line in cell["evidence"] if line not in cell["because"] and not line.endswith("stayed closed")]
+    return beyond(cell["because"], cell["evidence"])
+
+
+def beyond(because: str, evidence: Iterable[str]) -> list[str]:
+    """As `telling`, for a finding."""
+    return [line for line in evidence if line not in because and not line.endswith("stayed closed")]
 
 
 def windows(report: Report) -> list[str]:

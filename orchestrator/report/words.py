@@ -20,6 +20,10 @@ HEADINGS = {
     "degradation": "degraded",
     "error_rate_during": "errors during",
     "error_rate_after": "errors after",
+    "delivery": "delivery",
+    "refill": "refill",
+    "amplification": "calls",
+    "state_kept": "new 4xx",
     "validity": "validity",
 }
 """Criteria as narrow column headings."""

@@ -17,7 +17,9 @@ import urllib3
 from kubernetes import client as kubernetes_client
 from kubernetes import config as kubernetes_config
 
-from probes.clients.kube_watch import Stream, Watch
+from probes.clients.kube_stream import Stream
+from probes.clients.kube_watch import Watch
+from probes.clients.pod_log import LogLine, LogStream, log_line
 from probes.clients.pods import Json, Pod, Workload, pod_of, workload_of
 from probes.clients.unreachable import Unreachable, words
 from probes.clock import Clock
@@ -90,6 +92,24 @@ class KubeReader:
         query = {"watch": "true", "resourceVersion": str(version), "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_S)}
         path = f"/api/v1/namespaces/{self._namespace}/pods"
         return Watch(what=path, opener=lambda: self._open(path, query), clock=self._clock)
+
+    async def pod_log(self, pod: str, *, since: str = "", timeout_s: float = TIMEOUT_S) -> list[LogLine]:
+        """What the pod's present container has written; only from the stamp `since` on, where one is given."""
+        path, query = self._log(pod, since)
+        answer = await self._fetch(path, query, timeout_s)
+        if answer.status != 200:
+            raise Unreachable(path, f"answered {answer.status}", status=answer.status)
+        t = self._clock.now()
+        return [log_line(line, t) for line in answer.body.split(b"\n") if line.strip()]
+
+    def follow_log(self, pod: str, *, since: str = "") -> LogStream:
+        """The same, and every later line as it comes. Use as an async context manager, then iterate."""
+        path, query = self._log(pod, since)
+        return LogStream(what=path, opener=lambda: self._open(path, query | {"follow": "true"}), clock=self._clock)
+
+    def _log(self, pod: str, since: str) -> tuple[str, dict[str, str]]:
+        asked = {"timestamps": "true"} | ({"sinceTime": since} if since else {})
+        return f"/api/v1/namespaces/{self._namespace}/pods/{pod}/log", asked
 
     async def _fetch(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answer:
         return await self._in_thread(path, lambda: self._blocking_get(path, query, timeout_s), timeout_s)

@@ -1,4 +1,4 @@
-"""A Redis or Valkey server, read-only: INFO and DBSIZE."""
+"""A Redis or Valkey server, read-only: INFO, DBSIZE and GET."""
 
 from __future__ import annotations
 
@@ -55,6 +55,11 @@ class RedisReader:
     async def dbsize(self) -> int:
         """Keys in the database that the URL names."""
         return int(await self._ask(self._redis.dbsize()))
+
+    async def get(self, key: str) -> str | None:
+        """The value; None where there is no such key."""
+        value = await self._ask(self._redis.get(key))
+        return None if value is None else str(value)
 
     async def _ask(self, call: Awaitable[T]) -> T:
         try:

@@ -1,4 +1,6 @@
-"""A pod for the probes' tests: health document and metrics on POD_IP:PORT; `/turn/STATE` turns its breaker, `/unready` its readiness."""
+"""A pod for the probes' tests: health document and metrics on POD_IP:PORT; `/turn/STATE` turns its breaker and logs that,
+`/unready` turns its readiness. The times that it writes are decades off.
+"""
 
 import json
 import os
@@ -19,7 +21,11 @@ class Handler(BaseHTTPRequestHandler):
         first, _, rest = self.path.lstrip("/").partition("/")
         match first:
             case "turn":
+                line = {"ts": "1999-01-01T00:00:00.000Z", "message": "circuit breaker changed state", "breaker": "sync", "to": rest}
+                print(json.dumps(line), flush=True)
                 Handler.breaker.update(circuit_breaker=rest, transitions=int(str(Handler.breaker["transitions"])) + 1)
+            case "pid":
+                return self.answer(200, str(os.getpid()).encode())
             case "unready":
                 Handler.ready = False
             case "ready":

@@ -16,7 +16,7 @@ from typing import TypeVar
 import pytest
 from probes_cluster import NAMESPACE, Relay, cluster, kubeconfig_through
 
-from probes.breakers import BreakersProbe
+from probes.breakers import BreakerReaders, BreakersProbe, Cluster
 from probes.calls import CallsProbe
 from probes.clients.kube import KubeReader
 from probes.clients.unreachable import Unreachable
@@ -44,6 +44,7 @@ class Platform:
         breaker = {"workload": "gateway", "path": "/health"}
         health = {"kind": "health", "pointer": "/checks/sync/circuit_breaker", "transitions_pointer": "/checks/sync/transitions"}
         metric = {"kind": "metric", "path": "/metrics", "metric": "circuit_breaker_state", "labels": {"name": "sync"}}
+        log = {"name": "sync", "workload": "gateway", "kind": "log", "pattern": '"breaker": "sync".*"to": "(?P<state>[a-z_]+)"'}
         counters = [{"workload": app, "metric": "calls_total"} for app in ("gateway", "sync")]
         return TargetDescription.model_validate(
             {
@@ -56,7 +57,7 @@ class Platform:
                 "routes": {},
                 "roles": {},
                 "workloads": {"gateway": "deployments", "sync": "deployments"},
-                "breakers": [breaker | health | {"name": "by-health"}, breaker | metric | {"name": "by-metric"}],
+                "breakers": [breaker | health | {"name": "by-health"}, breaker | metric | {"name": "by-metric"}, log],
                 "calls": counters,
                 "fallbacks": [{"workload": "sync", "metric": "fallbacks_total"}],
             }
@@ -176,11 +177,12 @@ async def test_time_outs_on_every_call(platform: Platform, tmp_path: Path) -> No
 async def test_a_killed_pod_and_its_breakers(platform: Platform, kube: KubeReader) -> None:
     told = platform.description()
     pods = PodsProbe(clock=CLOCK, description=told, kube=kube)
-    breakers = BreakersProbe(clock=CLOCK, description=told, kube=kube, view=pods.view)
+    breakers = BreakersProbe(clock=CLOCK, description=told, readers=BreakerReaders(Cluster(kube, pods.view)))
     calls = CallsProbe(clock=CLOCK, description=told, kube=kube, view=pods.view)
     async with running(pods, breakers, calls) as recorded:
-        await recorded.until(lambda: len(recorded.of(BreakerLine)) >= 4 and len(recorded.of(CallsLine)) >= 4, "first sight")
-        assert {(line.breaker, line.state) for line in recorded.of(BreakerLine)} == {("by-health", "closed"), ("by-metric", "closed")}
+        await recorded.until(lambda: len(recorded.of(BreakerLine)) >= 6 and len(recorded.of(CallsLine)) >= 4, "first sight")
+        seen = {(line.breaker, line.source, line.state) for line in recorded.of(BreakerLine)}
+        assert seen == {("by-health", "health", "closed"), ("by-metric", "metric", "closed"), ("sync", "log", "closed")}
         line = next(line for line in recorded.of(CallsLine) if line.pod.startswith("sync"))
         assert (line.calls["redis"] > 1, line.errors, line.fallbacks) == (True, {"redis": 1}, {"keyword": 4})
 
@@ -191,7 +193,7 @@ async def test_a_killed_pod_and_its_breakers(platform: Platform, kube: KubeReade
         def opened() -> list[BreakerLine]:
             return [line for line in recorded.of(BreakerLine) if line.replica == first and line.state == "open"]
 
-        await recorded.until(lambda: len(opened()) == 2, "both sources show the breaker open")
+        await recorded.until(lambda: len(opened()) == 3, "all sources show the breaker open")
         assert all(line.previous_t is not None and line.previous_t - 0.05 < line.t and line.t - turned_at < 0.6 for line in opened())
         assert {line.transitions for line in opened()} == {1, None}
 
@@ -211,7 +213,8 @@ async def test_a_killed_pod_and_its_breakers(platform: Platform, kube: KubeReade
         await recorded.until(lambda: CLOCK.now() > whole_at + 1.2, "a beat later")
     assert recorded.of(GapLine) == []
     beats = [line for line in recorded.of(BeatLine) if line.probe == "breakers"]
-    assert beats[-1].seen.keys() == {f"{source}/{name}" for source in ("by-health", "by-metric") for name in known}
+    subjects = ("by-health/{}", "by-metric/{} (metric)", "sync/{} (log)")
+    assert beats[-1].seen.keys() == {subject.format(name) for subject in subjects for name in known}
 
 
 async def test_an_api_server_that_hangs_is_a_gap_and_a_watch_that_was_cut_comes_back(platform: Platform, tmp_path: Path) -> None:
@@ -235,3 +238,60 @@ async def test_an_api_server_that_hangs_is_a_gap_and_a_watch_that_was_cut_comes_
             assert len(recorded.of(PodsLine)) == 2
         assert recorded.of(NoteLine) == []
         kube.close()
+
+
+async def test_a_log_is_followed_through_a_frozen_server_and_a_restarted_container(
+    platform: Platform, kube: KubeReader, tmp_path: Path
+) -> None:
+    async with relayed(platform, tmp_path) as (relay, kubernetes):
+        slow = KubeReader(kubernetes, CLOCK)
+        told = platform.description(kubernetes)
+        told = told.model_copy(update={"breakers": [source for source in told.breakers if source.kind == "log"]})
+        pods = PodsProbe(clock=CLOCK, description=told, kube=kube)
+        breakers = BreakersProbe(clock=CLOCK, description=told, readers=BreakerReaders(Cluster(slow, pods.view)))
+        async with running(pods, breakers) as recorded:
+            await recorded.until(lambda: len(recorded.of(BreakerLine)) == 2, "first sight")
+            assert [line.previous_t for line in recorded.of(BreakerLine)] == [None, None]
+            pod = pods.view.pods("gateway")[0]
+
+            def last() -> BreakerLine:
+                return [line for line in recorded.of(BreakerLine) if line.replica == pod.name][-1]
+
+            async def turn(state: str) -> None:
+                await kube.pod_get(pod.name, pod.port("http"), f"/turn/{state}")
+
+            await turn("open" if last().state == "closed" else "closed")
+            await recorded.until(lambda: last().previous_t is not None, "the line arrives")
+            before = last()
+            relay.freeze()
+            await asyncio.sleep(1.5)
+            turned_at = CLOCK.now()
+            await turn("half_open")
+            await asyncio.sleep(0.3)
+            relay.thaw()
+            relay.cut()
+            await recorded.until(lambda: last().state == "half_open", "what was missed is read back")
+            assert before.previous_t <= last().previous_t < turned_at < last().t
+            await recorded.until(lambda: len(recorded.of(GapLine)) == 2, "the stream was away")
+            assert {gap.subject for gap in recorded.of(GapLine)} == {f"sync/{one.name} (log)" for one in pods.view.pods("gateway")}
+            killed_at = CLOCK.now()
+            os.kill(int((await kube.pod_get(pod.name, pod.port("http"), "/pid")).body), signal.SIGKILL)
+            await recorded.until(lambda: last().state == "closed", "a new container begins closed")
+            assert last().t > killed_at > last().previous_t
+        slow.close()
+
+
+async def test_a_stream_of_log_lines_ends_at_once_when_it_is_closed(kube: KubeReader) -> None:
+    (pod, *_) = (await kube.pods(label_selector="app=sync")).pods
+    await kube.pod_get(pod.name, pod.port("http"), "/turn/open")
+    lines = await kube.pod_log(pod.name)
+    assert '"to": "open"' in lines[-1].text
+    assert [line.text for line in await kube.pod_log(pod.name, since=lines[-1].stamped)] == [lines[-1].text]
+    async with kube.follow_log(pod.name, since=lines[-1].stamped) as stream:
+        asyncio.get_running_loop().call_later(0.3, stream.close)
+        began = time.monotonic()
+        assert [line.text async for line in stream] == [lines[-1].text]
+        assert time.monotonic() - began < 1
+    with pytest.raises(Unreachable) as caught:
+        await kube.pod_log("nobody")
+    assert caught.value.status == 404

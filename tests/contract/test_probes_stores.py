@@ -21,6 +21,7 @@ import pytest
 from aiohttp import web
 from redis.asyncio import Redis
 
+from probes.breakers import BreakerReaders, BreakersProbe
 from probes.cache import CacheProbe
 from probes.clients.http import HttpClient
 from probes.clients.postgres import PostgresReader
@@ -36,7 +37,7 @@ from sandbox.data.cache import prepared
 from sandbox.ports import free_port
 from sandbox.postgres import programs
 from sandbox.process import die_with_parent, unprivileged
-from steady_state.observations import CacheLine, DeliveryLine, GapLine, Observation, OperationLine, ReplicationLine
+from steady_state.observations import BreakerLine, CacheLine, DeliveryLine, GapLine, Observation, OperationLine, ReplicationLine
 
 Kind = TypeVar("Kind")
 DEADLINE_S = 30.0
@@ -91,6 +92,49 @@ def module(name: str, *arguments: str, environment: Mapping[str, str]) -> Iterat
 
 
 # Valkey
+
+
+async def test_the_copy_of_a_breakers_state_in_a_key(tmp_path: Path) -> None:
+    port = free_port()
+    url = f"redis://127.0.0.1:{port}/0"
+    copy = {"kind": "copy", "name": "sync->pubnub", "url": url, "key": "circuit_breaker:pubnub:state", "pointer": "/state"}
+    told = TargetDescription.model_validate(
+        {
+            "name": "t",
+            "gateway_url": "http://g",
+            "content_id_format": "c",
+            "content_count": 1,
+            "routes": {},
+            "roles": {},
+            "breakers": [copy],
+        }
+    )
+    with module("sandbox.valkey", environment={"POD_IP": "127.0.0.1", "PORT": str(port), "VOLUME_DATA": str(tmp_path)}) as valkey:
+        reader = RedisReader(url, timeout_s=0.5)
+        probe = BreakersProbe(clock=CLOCK, description=told, readers=BreakerReaders(stores={url: reader}))
+        async with Redis.from_url(url) as writer, running(probe) as recorded:
+
+            def states() -> list[str]:
+                return [line.state for line in recorded.of(BreakerLine)]
+
+            await until(lambda: states() == ["closed"], "no key is closed")
+            written_at = CLOCK.now()
+            await writer.set("circuit_breaker:pubnub:state", '{"state":"open","failure_count":5}', ex=60)
+            await until(lambda: states()[-1] == "open", "the copy shows")
+            line = recorded.of(BreakerLine)[-1]
+            assert (line.breaker, line.replica, line.source) == ("sync->pubnub", "copy", "copy")
+            assert line.previous_t is not None
+            assert written_at - 0.5 < line.previous_t < line.t < written_at + 0.7
+            await writer.flushall()
+            await until(lambda: states() == ["closed", "open", "closed"], "a flush takes the copy away")
+            valkey.send_signal(signal.SIGSTOP)
+            frozen_at = CLOCK.now()
+            await until(lambda: CLOCK.now() > frozen_at + 1.5, "the time of a gap")
+            valkey.send_signal(signal.SIGCONT)
+            await until(lambda: recorded.of(GapLine), "a frozen server is a gap")
+            assert {gap.subject for gap in recorded.of(GapLine)} == {"sync->pubnub/copy (copy)"}
+            assert states() == ["closed", "open", "closed"]
+        await reader.close()
 
 
 async def test_cache_counters_survive_a_flush_and_a_freeze(tmp_path: Path) -> None:

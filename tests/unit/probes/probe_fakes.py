@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
-from typing import Any
+from typing import Any, Generic, Self, TypeVar
 
 from virtual_time import VirtualClock
 
 from probes.clients.http import HttpAnswer
 from probes.clients.kube import Answer, PodList
 from probes.clients.kube_watch import Expired, PodEvent
+from probes.clients.pod_log import LogLine
 from probes.clients.pods import Pod, Selector, Workload
 from probes.clients.pubnub import Cursor, Message
 from probes.clients.unreachable import Unreachable
 from probes.target import TargetDescription
+
+Item = TypeVar("Item")
 
 
 def pod(name: str, *, version: int = 1, ready: bool = True, uid: str = "", restarts: int = 0) -> Pod:
@@ -61,14 +64,14 @@ def description(**parts: Any) -> TargetDescription:
     return TargetDescription.model_validate(base | parts)
 
 
-class FakeWatch:
-    """A watch whose events the test feeds."""
+class FakeStream(Generic[Item]):
+    """An answer that goes on and on; the test feeds its items."""
 
     def __init__(self) -> None:
-        self.events: asyncio.Queue[PodEvent | Exception | None] = asyncio.Queue()
+        self.events: asyncio.Queue[Item | Exception | None] = asyncio.Queue()
         self.closed = False
 
-    async def __aenter__(self) -> FakeWatch:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
@@ -78,11 +81,19 @@ class FakeWatch:
         self.closed = True
         self.events.put_nowait(None)
 
-    async def __aiter__(self) -> AsyncIterator[PodEvent]:
+    async def __aiter__(self) -> AsyncIterator[Item]:
         while (event := await self.events.get()) is not None:
             if isinstance(event, Exception):
                 raise event
             yield event
+
+
+class FakeWatch(FakeStream[PodEvent]):
+    """A watch."""
+
+
+class FakeLogStream(FakeStream[LogLine]):
+    """A log that is followed."""
 
 
 class FakeKube:
@@ -101,6 +112,9 @@ class FakeKube:
         self.take_s: dict[str, float] = {}
         self.pages: Callable[[str, str], Answer] = lambda pod, path: Answer(200, b"{}")
         self.fetches: list[tuple[str, str]] = []
+        self.logs: dict[str, list[LogLine]] = {}
+        self.streams: dict[str, FakeLogStream] = {}
+        self.mute = False
 
     def put(self, one: Pod) -> None:
         self.version += 1
@@ -142,6 +156,32 @@ class FakeKube:
             raise Unreachable(name, "time-out")
         self._check(name)
         return self.pages(name, path)
+
+    def log(self, name: str, *texts: str) -> None:
+        """The pod writes lines, all with one stamp that has nothing to do with our clock. `mute`: no stream tells."""
+        stamp = f"2001-01-01T00:00:{len(self.logs.setdefault(name, [])):02}.5Z"
+        lines = [LogLine(self.clock.now(), stamp, text) for text in texts]
+        self.logs[name] += lines
+        if not self.mute and name in self.streams:
+            for line in lines:
+                self.streams[name].events.put_nowait(line)
+
+    def restart(self, name: str) -> None:
+        """The container's log begins anew and its stream ends."""
+        self.logs[name] = []
+        self.streams.pop(name).close()
+
+    async def pod_log(self, name: str, *, since: str = "", timeout_s: float) -> list[LogLine]:
+        self._check(name)
+        return [line for line in self.logs.get(name, []) if line.stamped >= since]
+
+    def follow_log(self, name: str, *, since: str = "") -> FakeLogStream:
+        self._check(name)
+        stream = self.streams[name] = FakeLogStream()
+        for line in self.logs.get(name, []):
+            if line.stamped >= since:
+                stream.events.put_nowait(line)
+        return stream
 
     def _check(self, what: str) -> None:
         if self.down or what in self.unreadable:

@@ -10,7 +10,7 @@ from typing import cast
 from probe_fakes import FakeKube, description, pod
 from virtual_time import START_S, VirtualClock, run_virtual
 
-from probes.breakers import BreakersProbe
+from probes.breakers import BreakerReaders, BreakersProbe, Cluster
 from probes.clients.kube import Answer, KubeReader
 from probes.pods import PodsProbe
 from steady_state.observations import BeatLine, BreakerLine, GapLine, Observation
@@ -57,7 +57,8 @@ def run(script: Script, *, end_s: float) -> tuple[list[Observation], World]:
         kube.put(pod("gateway-2"))
         world, told = World(kube), description(breakers=SOURCES)
         pods = PodsProbe(clock=clock, description=told, kube=cast("KubeReader", kube))
-        breakers = BreakersProbe(clock=clock, description=told, kube=cast("KubeReader", kube), view=pods.view)
+        readers = BreakerReaders(cluster=Cluster(cast("KubeReader", kube), pods.view))
+        breakers = BreakersProbe(clock=clock, description=told, readers=readers)
 
         async def play() -> None:
             for offset_s, act in script:

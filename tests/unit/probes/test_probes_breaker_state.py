@@ -7,14 +7,14 @@ import json
 import pytest
 
 from probes.breaker_state import BreakerState, Unreadable, breaker_state, parsed
-from probes.target import BreakerSource
+from probes.target import HealthSource, MetricStateSource
 
 
-def health(pointer: str, transitions_pointer: str = "") -> BreakerSource:
-    return BreakerSource(name="b", workload="w", kind="health", path="/health", pointer=pointer, transitions_pointer=transitions_pointer)
+def health(pointer: str, transitions_pointer: str = "") -> HealthSource:
+    return HealthSource(name="b", workload="w", kind="health", path="/health", pointer=pointer, transitions_pointer=transitions_pointer)
 
 
-METRIC = BreakerSource(name="b", workload="w", kind="metric", path="/metrics", metric="circuit_breaker_state", labels={"name": "x"})
+METRIC = MetricStateSource(name="b", workload="w", kind="metric", path="/metrics", metric="circuit_breaker_state", labels={"name": "x"})
 DOCUMENT = {
     "checks": {"discovery": {"circuit_breaker": "open"}, "sona": {"circuit_breaker": None}, "sync": {}},
     "circuit_breakers": {"pubnub": {"state": "HALF-OPEN", "transitions": 7}, "a/b": {"state": "closed"}},
