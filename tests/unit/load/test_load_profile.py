@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -16,7 +19,11 @@ from orchestrator.load.profile import (
     plan_outside,
     user_numbers,
 )
-from probes.target import TargetDescription
+from orchestrator.load.requests import request_makers
+from probes.target import TargetDescription, load_description
+from sandbox.describe import Place
+from sandbox.describe import description as described
+from sandbox.settings import Settings
 from steady_state.instants import Span
 
 RATIOS = {"search": 0.2, "recommendations": 0.3, "watchlist": 1.0, "content": 0.2}
@@ -77,6 +84,31 @@ def test_each_user_sends_about_six_requests_a_minute_as_in_the_specification() -
     assert full.anonymous == 7000
     small = count_users(description, plan_load(description, Profile(), rate_per_s=100, seed=1, start_s=0))
     assert (small.known, small.anonymous) == (300, 700)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_nobody_of_the_outside_probe_comes_near_the_platforms_limits(seed: int) -> None:
+    sandbox = load_description(described(Place(Path("none"), None)), source="sandbox")
+    plan = plan_outside(sandbox, hz=10, seed=seed, start_s=0)
+    users = count_users(sandbox, plan)
+    assert users.known < 50  # they log in before every run
+    known = [KnownUser(user_id=f"user-{number}", token="t") for number in range(users.known)]
+    calls = Counter[tuple[str, str, int]]()
+    for name, maker in request_makers(order_for(sandbox, plan, known=known, seed=seed)).items():
+        for number in range(1200):
+            user, t = maker.user(number), plan.due(name, number)
+            calls["second", user.user_id, int(t)] += 1
+            calls["minute", user.user_id, int(t / 60)] += 1
+    limits = Settings()
+    assert max(count for (window, _, _), count in calls.items() if window == "minute") <= limits.rate_anonymous_per_min / 2
+    assert max(count for (window, _, _), count in calls.items() if window == "second") < limits.rate_anonymous_per_s
+
+
+def test_a_target_without_users_has_nobody_to_log_in() -> None:
+    description = a_description(**dict.fromkeys(RATIOS, 0.0)).model_copy(update={"users": None})
+    plan = plan_outside(description, hz=10, seed=1, start_s=0)
+    assert (count_users(description, plan).known, list(user_numbers(description, plan))) == (0, [])
+    assert order_for(description, plan, known=[], seed=1).users.anonymous == 80
 
 
 def test_the_connection_cap_covers_a_target_that_holds_everything() -> None:

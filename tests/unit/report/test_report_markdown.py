@@ -8,7 +8,7 @@ import report_cases as cases
 
 from orchestrator.report.explanations import explanations
 from orchestrator.report.markdown import markdown
-from steady_state.judge import Judgement
+from steady_state.judge import CRITERIA, Judgement
 
 
 def text_of(judgement: Judgement) -> str:
@@ -24,7 +24,7 @@ def rows_of(text: str) -> list[list[str]]:
 def test_every_row_has_as_many_cells_as_the_heading() -> None:
     for judgement in (cases.healthy(), cases.failing(), cases.inconclusive(), cases.never_began()):
         rows = rows_of(text_of(judgement))
-        assert {len(row) for row in rows} == {8}
+        assert {len(row) for row in rows} == {1 + len(CRITERIA)}
         assert len(rows) == 2 + 6
 
 
@@ -32,7 +32,7 @@ def test_a_pipe_in_a_name_does_not_end_a_cell() -> None:
     report = cases.report_of(cases.healthy())
     for cell in report["cells"]:
         cell["fault"] = f"{cell['fault']}|x"
-    assert {len(row) for row in rows_of(markdown(report, {}))} == {8}
+    assert {len(row) for row in rows_of(markdown(report, {}))} == {1 + len(CRITERIA)}
 
 
 def test_it_tells_trial_verdict_reason_and_first_failing_request() -> None:
@@ -41,6 +41,18 @@ def test_it_tells_trial_verdict_reason_and_first_failing_request() -> None:
     assert "# ✗ FAIL: synthetic" in text
     assert "✗ **FAIL pod\\_kill × zero\\_downtime**: content down 2.0 s" in text
     assert "last healthy second: 40" in text
+
+
+def test_it_tells_what_could_have_been_seen() -> None:
+    text = text_of(cases.healthy())
+    assert "Power: an outage (a route answers nothing) of 0.30 s" in text
+    assert "One PASS proves little" in text
+
+
+def test_a_report_of_before_power_is_rendered_too() -> None:
+    report = cases.report_of(cases.healthy())
+    del report["power"]
+    assert "Power" not in markdown(report, {})
 
 
 def test_nothing_of_the_platform_is_markup() -> None:

@@ -113,8 +113,8 @@ def test_lost_operations_are_marked_and_queued_ones_told_apart() -> None:
     judgement = run.judged()
     seen = series.operations(judgement.history, axis_of(judgement))
     assert [round(x * 4, 1) for x in seen.lost] == [30.4]
-    assert len(seen.queued) == 12
-    assert len(seen.straight) == 240 - 12 - 1
+    assert len(seen.queued) == 14
+    assert len(seen.straight) == 240 - 14 - 1
 
 
 def test_a_cache_counter_that_starts_again_is_a_hole() -> None:

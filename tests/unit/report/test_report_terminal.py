@@ -13,11 +13,31 @@ def test_it_fits_a_hundred_columns_with_every_verdict_whole() -> None:
         report = cases.report_of(judgement)
         lines = grid(report, colour=False).splitlines()
         assert max(len(line) for line in lines) <= 100
-        table = "\n".join(lines).split("\n\n")[1]
-        words = table.split()
+        words = " ".join(table for table in "\n".join(lines).split("\n\n") if table.startswith("fault")).split()
         shown = {"PASS": "PASS", "FAIL": "FAIL", "INCONCLUSIVE": "INCONCL."}
         for verdict, word in shown.items():
             assert words.count(word) == report["counts"][verdict]
+
+
+def test_criteria_that_do_not_fit_go_on_in_a_second_table_of_the_faults_they_ask() -> None:
+    tables = [part for part in grid(cases.report_of(cases.healthy()), colour=False).split("\n\n") if part.startswith("fault")]
+    rows = [[line.split()[0] for line in table.splitlines()[2:]] for table in tables]
+    faults = ["pod_kill", "link_latency", "replica_failure", "cache_flush", "partition"]
+    assert rows == [["baseline", *faults], faults]
+
+
+def test_few_criteria_stay_in_one_table() -> None:
+    report = cases.report_of(cases.healthy())
+    report["cells"] = [cell for cell in report["cells"] if cell["criterion"] in ("zero_downtime", "recovery_time", "validity")]
+    assert [part.split()[:4] for part in grid(report, colour=False).split("\n\n") if part.startswith("fault")] == [
+        ["fault", "downtime", "recovery", "validity"]
+    ]
+
+
+def test_power_is_told_last() -> None:
+    text = " ".join(grid(cases.report_of(cases.healthy()), colour=False).split())
+    assert text.index("Power: an outage") > text.index("partition")
+    assert "One PASS proves little: a platform that passes only 1 run in 40 can show it" in text
 
 
 def test_reasons_stand_below_with_the_first_failing_request() -> None:
