@@ -16,6 +16,7 @@ from steady_state.verdict import Finding, Verdict, inconclusive
 from steady_state.windows import Window
 
 PROBE = "calls"
+SHOWN = 3
 STRETCH_S = 10.0
 """The worst stretch of this length decides, as for `error_rate_during`."""
 
@@ -61,15 +62,25 @@ def judge(window: Window) -> Finding:
     if gaps and worst.factor <= limits.amplification_factor:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
     verdict = Verdict.FAIL if worst.factor > limits.amplification_factor else Verdict.PASS
-    evidence = tuple(_words(history, one) for one in ordered)
+    evidence = tuple(_words(history, one) for one in ordered[:SHOWN])
     return Finding(verdict, evidence[0], round(worst.factor, 3), limits.amplification_factor, "x", worst.due, where, evidence)
 
 
 def _worst(history: History, tries: Tries, dependency: str, baseline: Span, span: Span) -> _Share | None:
-    """The stretch with the most tries per due request, begun at each second of the span."""
-    usual = max(tries.made(dependency, baseline) / _due(history, baseline), history.limits.amplification_floor)
+    """The stretch with the most tries per due request, begun at each second of the span.
+
+    What the dependency was spared since the injection is not counted again when it is made up for: a queue that is replayed
+    after a partition is work put off, not work multiplied.
+    """
+    ratio = tries.made(dependency, baseline) / _due(history, baseline)
+    usual = max(ratio, history.limits.amplification_floor)
+
+    def spared(stretch: Span) -> float:
+        before = Span(span.start, stretch.start)
+        return max(0.0, ratio * _due(history, before) - tries.made(dependency, before))
+
     shares = [
-        _Share(dependency, stretch, tries.made(dependency, stretch), due, usual)
+        _Share(dependency, stretch, max(0.0, tries.made(dependency, stretch) - spared(stretch)), due, usual)
         for stretch in span.stretches(STRETCH_S)
         if (due := _due(history, stretch)) >= history.limits.samples_during
     ]

@@ -1,4 +1,4 @@
-"""`amplification`: two pods make 45 tries a second each at Qdrant, for 140 due requests a second: half a try a request."""
+"""`amplification`: two pods make 35 tries a second each at Qdrant, for 140 due requests a second: half a try a request."""
 
 from collections.abc import Callable, Iterable
 
@@ -70,3 +70,29 @@ def test_a_platform_that_counts_nothing_is_not_judged() -> None:
     run = healthy().with_change(lambda line: [] if isinstance(line, obs.CallsLine) else [line])
 
     assert amplification(run).because == "no service's tries were counted"
+
+
+def test_work_that_was_put_off_is_not_work_multiplied() -> None:
+    """From 82 s on nothing is tried for 20 s; then five times the usual for 5 s make up for it. The same burst alone is too much."""
+    pause = storm(82, 102, factor=0)
+    burst = healthy().with_change(storm(102, 108, factor=5))
+
+    made_up = amplification(healthy().with_change(both(pause, storm(102, 107, factor=5))))
+
+    assert (made_up.verdict, amplification(burst).verdict) == (Verdict.PASS, Verdict.FAIL)
+    assert made_up.measured == pytest.approx(1.0, abs=0.1)
+
+
+def both(
+    one: Callable[[obs.Observation], Iterable[obs.Observation]], other: Callable[[obs.Observation], Iterable[obs.Observation]]
+) -> Callable[[obs.Observation], Iterable[obs.Observation]]:
+    """The tries of both changes together, less what either has without its storm."""
+
+    def change(line: obs.Observation) -> Iterable[obs.Observation]:
+        (first,), (second,) = one(line), other(line)
+        if not (isinstance(first, obs.CallsLine) and isinstance(second, obs.CallsLine)):
+            return [line]
+        usual = 35 * (round(line.t - MINUTE_0 - 0.4) + 20)
+        return [line.model_copy(update={"calls": {"qdrant": first.calls["qdrant"] + second.calls["qdrant"] - usual}})]
+
+    return change
