@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 
-.PHONY: help run test check unit contract e2e flaws fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -26,8 +26,17 @@ contract: set-up-test ## adapters and sandbox servers against each other
 e2e: set-up-test ## the real commands in subprocesses
 	@$(BIN)/python -m pytest tests/e2e
 
-flaws: set-up-test ## plant each defect of the sandbox and see that its cell turns (a minute and a half each)
-	@$(BIN)/python -m pytest tests/flaws
+flaws: set-up-test ## the part of the matrix that CI runs: planted flaws and sabotages, each must turn its cell (10 min)
+	@$(BIN)/python -m accuracy.matrix --subset ci
+
+matrix: set-up-test ## plant every flaw and do every sabotage; ONLY=a or REPEAT=3 vary it (a minute and a quarter each)
+	@$(BIN)/python -m accuracy.matrix $(if $(ONLY),--only $(ONLY)) $(if $(REPEAT),--repeat $(REPEAT))
+
+calibrate: set-up-test ## measure outages of known length with the real load, samplers and judge (4 min)
+	@$(BIN)/python -m accuracy.calibrate
+
+aa: set-up-test ## N runs without faults under placebo timelines, and N healthy runs with all faults: false alarms (N=10: 90 min)
+	@$(BIN)/python -m accuracy.alarms $(if $(N),--runs $(N))
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit

@@ -1,4 +1,4 @@
-"""Command line of the sandbox: `python -m sandbox up | status | env | down | prepare | describe | flaws | forget`."""
+"""Command line of the sandbox: `python -m sandbox up | plant | status | env | down | prepare | describe | flaws | forget`."""
 
 import argparse
 import json
@@ -41,6 +41,10 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--flaw", action="append", default=[], metavar="NAME", help="plant a defect; may be given several times")
     up.add_argument("--lifeline", action="store_true", help="also stop when standard input ends")
     up.set_defaults(run=_up)
+    planting = commands.add_parser("plant", help="make a running sandbox as good as new, with these defects and no others")
+    planting.add_argument("--name", help=f"default: '{DEFAULT_NAME}', or the only one that runs")
+    planting.add_argument("--flaw", action="append", default=[], metavar="NAME", help="plant a defect; may be given several times")
+    planting.set_defaults(run=_plant)
     for name, run, text in (
         ("status", _status, "print the status document"),
         ("env", _env, "print it as shell exports"),
@@ -74,6 +78,22 @@ def _up(options: argparse.Namespace) -> int:
     if options.detach:
         return detach.run(lambda voice: supervise(wanted, voice))
     supervise(wanted, detach.voice())
+    return 0
+
+
+def _plant(options: argparse.Namespace) -> int:
+    from sandbox import flaws
+    from sandbox.plant import plant
+
+    state = _running(options)
+    status = _ready_status(state)
+    try:
+        settings = flaws.settings(options.flaw)
+    except flaws.UnknownFlawError as error:
+        raise SandboxError(str(error)) from error
+    plant(status, settings)
+    states.write_private(state.flaws_file, "\n".join(options.flaw))
+    print(f"{state.name}: {', '.join(options.flaw) or 'healthy'}")
     return 0
 
 

@@ -88,16 +88,14 @@ class Platform:
         )
 
     def _service(self, name: str) -> "Workload":
-        short = _MODULES[name]
-        replicas: int = getattr(self.settings, f"{short}_replicas")
         return Workload(
             name=name,
-            command=[sys.executable, "-m", "sandbox.services", short],
+            command=[sys.executable, "-m", "sandbox.services", _MODULES[name]],
             port=self.addresses.ports[name],
             readiness={"httpGet": {"path": "/health/ready", "port": "http"}},
             liveness={"httpGet": {"path": "/health", "port": "http"}},
             environment=self._dependencies() | self.settings.environment(),
-            replicas=replicas,
+            replicas=service_replicas(self.settings, name),
             stop_s=_STOP_S,
         )
 
@@ -176,6 +174,12 @@ class Workload:
         if self.liveness is not None:
             container["livenessProbe"] = self.liveness | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3}
         return container
+
+
+def service_replicas(settings: Settings, name: str) -> int:
+    """How many pods of a service these settings want."""
+    count: int = getattr(settings, f"{_MODULES[name]}_replicas")
+    return count
 
 
 def database_url(address: str) -> str:

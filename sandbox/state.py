@@ -90,6 +90,11 @@ class StateDirectory:
         return self.path / "volumes"
 
     @property
+    def flaws_file(self) -> Path:
+        """The names of the defects that are planted now, one a line."""
+        return self.path / "flaws"
+
+    @property
     def log_file(self) -> Path:
         """The supervisor's own log."""
         return self.path / "supervisor.log"
@@ -125,7 +130,7 @@ class StateDirectory:
         if not self.is_running() or not self.status_file.exists():
             return None
         document: dict[str, Any] = json.loads(self.status_file.read_bytes())
-        return document
+        return document | {"flaws": self.flaws_file.read_text().split()}
 
     def remove(self) -> None:
         """Remove everything; the caller holds the lock, or the home's when nobody does."""

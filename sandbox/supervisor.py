@@ -54,6 +54,7 @@ def supervise(options: Options, voice: Voice) -> None:
     state = StateDirectory.of(options.name)
     with state.create():
         _introduce(state)
+        _plant_first(state, options.flaws)
         logging.basicConfig(filename=state.log_file, level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
         seed = prepared(password(), voice.progress)
         asyncio.run(Sandbox(options, state, settings, voice).run(seed))
@@ -65,6 +66,11 @@ def _introduce(state: StateDirectory) -> None:
     pid = os.getpid()
     facts = {"pid": pid, "start_ticks": start_ticks(pid), "password": password()}
     write_private(state.supervisor_file, orjson.dumps(facts).decode())
+
+
+def _plant_first(state: StateDirectory, names: tuple[str, ...]) -> None:
+    """What is planted from the start; `plant` changes it later."""
+    write_private(state.flaws_file, "\n".join(names))
 
 
 def _settings(names: tuple[str, ...]) -> Settings:
@@ -154,7 +160,7 @@ class Sandbox:
         return {
             "name": self._state.name,
             "since": self._since.isoformat(timespec="seconds"),
-            "flaws": list(self._options.flaws),
+            "flaws": self._state.flaws_file.read_text().split(),
             "pids": {"supervisor": os.getpid(), **self._cluster.pids()},
             "target": str(self._state.target_file),
             "kubeconfig": str(self._cluster.kubeconfig),

@@ -3,6 +3,10 @@
 CI = (
     "one-replica",
     "breaker-never-opens",
+    "retry-storm",
+    "no-fallback",
+    "fallback-not-marked",
+    "no-failover",
     "injection-without-effect",
     "load-at-80-percent",
 )

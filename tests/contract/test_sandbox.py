@@ -17,6 +17,7 @@ from typing import Any
 import asyncpg
 import psutil
 import pytest
+import redis
 import yaml
 
 from sandbox.data.cache import prepared
@@ -96,6 +97,13 @@ def kubernetes(status: Status, path: str, method: str = "GET", body: Any = None)
     request.data = None if body is None else json.dumps(body).encode()
     authority = ssl.create_default_context(cafile=str(Path(status["kubeconfig"]).with_name("ca.pem")))
     with urllib.request.urlopen(request, timeout=10, context=authority) as answer:
+        return json.load(answer)
+
+
+def toxiproxy(status: Status, path: str, body: Any = None) -> Any:
+    content = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(status["toxiproxy_url"] + path, content, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
         return json.load(answer)
 
 
@@ -191,6 +199,42 @@ def test_two_stand_side_by_side_and_a_flaw_is_planted(status: Status, behind: St
     assert behind["gateway_url"] != status["gateway_url"]
     assert len(pods(behind)) == 16
     assert call(behind, "/api/v1/content/content-00007")["content"]["id"] == "content-00007"
+
+
+def planted(status: Status, deployment: str) -> dict[str, str]:
+    """The settings that stand in the environment of a service."""
+    found = kubernetes(status, f"/apis/apps/v1/namespaces/media-gateway/deployments/{deployment}")
+    environment = found["spec"]["template"]["spec"]["containers"][0]["env"]
+    return {one["name"]: one["value"] for one in environment if one["name"].startswith("MG_")}
+
+
+async def test_plant_changes_the_flaw_and_takes_away_what_a_run_left(behind: Status) -> None:
+    """It had one discovery pod. A key, a toxic, a strange proxy and an operation in the outbox are left by somebody."""
+    assert planted(behind, "discovery-service") == {"MG_DISCOVERY_REPLICAS": "1"}
+    cache = redis.Redis.from_url(behind["redis_url"])
+    cache.set("left", "behind")
+    toxiproxy(behind, "/proxies/qdrant/toxics", {"name": "slow", "type": "latency", "attributes": {"latency": 500}})
+    toxiproxy(behind, "/proxies", {"name": "strange", "listen": "127.0.0.1:0", "upstream": "127.0.0.1:1"})
+
+    done = sandbox("plant", "--name", "behind", "--flaw", "breaker-never-opens")
+
+    assert (done.returncode, done.stdout) == (0, "behind: breaker-never-opens\n"), done.stderr
+    assert planted(behind, "sync-service") == {"MG_PUBNUB_BREAKER_FAILURES": "1000000"}
+    assert json.loads(sandbox("status", "--json", "--name", "behind").stdout)["flaws"] == ["breaker-never-opens"]
+    assert len(pods(behind)) == 17
+    assert cache.get("left") is None
+    cache.close()
+    proxies = toxiproxy(behind, "/proxies")
+    assert "strange" not in proxies
+    assert [proxy["name"] for proxy in proxies.values() if proxy["toxics"]] == []
+    assert call(behind, "/api/v1/content/content-00007")["content"]["id"] == "content-00007"
+
+
+def test_plant_refuses_a_flaw_that_is_not_known(behind: Status) -> None:
+    done = sandbox("plant", "--name", "behind", "--flaw", "no-such-flaw")
+    assert done.returncode == 1
+    assert "no-such-flaw" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_name_is_taken_once(status: Status) -> None:
