@@ -51,7 +51,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="breakers",
         expected="FAIL",
         settings={"pubnub_breaker_failures": NEVER},
-        may_follow=(("pubnub-partition", "degradation"),),
+        may_follow=(("pubnub-partition", "degradation"), ("pubnub-partition", "amplification")),
         experiment="experiments/flaws/partition.json",
     ),
     Flaw(

@@ -107,14 +107,18 @@ def _apply(window: Window, rule: BreakerRule) -> list[Part]:
         why = "was seen only as a copy, which says nothing of each replica" if copied else "was never read"
         return [Part(Verdict.INCONCLUSIVE, f"{rule.breaker} {why}")]
     if rule.rule == "must_stay_closed":
-        opened = [_opened(history, track, window.span) for track in tracks]
-        return [Part(Verdict.FAIL, words) if words else Part(Verdict.PASS, f"{rule.breaker} stayed closed") for words in opened]
+        return [_kept_closed(history, track, window.span) for track in tracks]
     parts = [part for track in tracks for part in _bound(window, rule, track)]
     if rule.rule == "must_open" and not any(part.judged for part in parts):
         parts.append(Part(Verdict.INCONCLUSIVE, f"no replica of {rule.breaker} had {rule.opens_after} failing tries"))
     if rule.fails_fast_on and rule.rule == "must_open":
         parts.append(_fail_fast(window, rule, tracks))
     return parts
+
+
+def _kept_closed(history: History, track: BreakerTrack, span: Span) -> Part:
+    words = _opened(history, track, span)
+    return Part(Verdict.FAIL, words) if words else Part(Verdict.PASS, f"{track.breaker} on {track.replica} stayed closed")
 
 
 def _bound(window: Window, rule: BreakerRule, track: BreakerTrack) -> list[Part]:
