@@ -16,6 +16,8 @@ from probes.target import LinkRole
 
 CANARY_TIMEOUT_S = 2.0
 HEAL_DEADLINE_S = 5.0
+LOOKS = 3
+"""So many canaries are compared before a fault and under it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +60,19 @@ class Link:
         return Felt(self._clock.now() - started, True)
 
     async def quick_canary_s(self, listen: str) -> float:
-        """Seconds of a canary through the healthy link: the median of three. Raises TargetError when the link is down."""
-        looks = [await self.canary(listen) for _ in range(3)]
+        """Seconds of a canary through the healthy link: the quickest of three. Raises TargetError when the link is down.
+
+        A busy machine only adds to what the link takes, so the quickest is nearest to it.
+        """
+        looks = [await self.canary(listen) for _ in range(LOOKS)]
         if not all(look.answered for look in looks):
             raise TargetError(f"the canary got no answer through the healthy link {self.role.proxy}: {looks[-1].why}")
-        return sorted(look.seconds for look in looks)[1]
+        return min(look.seconds for look in looks)
+
+    async def slowed_canary_s(self, listen: str) -> float:
+        """The quickest of three canaries sent together, answered or not: no single stall can look like a delay."""
+        looks = await asyncio.gather(*(self.canary(listen) for _ in range(LOOKS)))
+        return min(look.seconds for look in looks)
 
     async def counted(self) -> int:
         """Calls through the link so far, by the counter of the calling service."""

@@ -74,10 +74,10 @@ class LinkLatency:
     async def prove(self, receipt: Receipt) -> Proof:
         before = receipt.data["canary_s"]
         assert isinstance(before, float)
-        look = await self._link.canary(str(receipt.data["listen"]))
-        words = f"a canary took {look.seconds * 1000:.0f} ms through the link, {before * 1000:.0f} ms before"
+        slowed = await self._link.slowed_canary_s(str(receipt.data["listen"]))
+        words = f"a canary took {slowed * 1000:.0f} ms through the link, {before * 1000:.0f} ms before"
         least_s = (self._settings.delay_ms - self._settings.jitter_ms) / 1000
-        late = look.seconds - before >= FELT_RATIO * min(least_s, CANARY_TIMEOUT_S)
+        late = slowed - before >= FELT_RATIO * min(least_s, CANARY_TIMEOUT_S)
         return Proof("felt" if late else "read_back", words)
 
     async def heal(self, receipt: Receipt) -> None:
