@@ -27,6 +27,10 @@ class Flaw:
     experiment: str = ""
 
 
+def _cells(fault: str, *criteria: str) -> tuple[tuple[str, str], ...]:
+    return tuple((fault, criterion) for criterion in criteria)
+
+
 FLAWS: tuple[Flaw, ...] = (
     Flaw(
         name="one-replica",
@@ -35,13 +39,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="zero_downtime",
         expected="FAIL",
         settings={"discovery_replicas": 1},
-        may_follow=(
-            ("pod-kill", "error_rate_during"),
-            ("pod-kill", "degradation"),
-            ("pod-kill", "recovery_time"),
-            ("pod-kill", "breakers"),
-            ("pod-kill", "error_rate_after"),
-        ),
+        may_follow=_cells("pod-kill", "error_rate_during", "degradation", "recovery_time", "breakers", "error_rate_after"),
         experiment="experiments/flaws/pod-kill.json",
     ),
     Flaw(
@@ -51,7 +49,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="breakers",
         expected="FAIL",
         settings={"pubnub_breaker_failures": NEVER},
-        may_follow=(("pubnub-partition", "degradation"), ("pubnub-partition", "amplification")),
+        may_follow=_cells("pubnub-partition", "degradation", "amplification"),
         experiment="experiments/flaws/partition.json",
     ),
     Flaw(
@@ -61,12 +59,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="breakers",
         expected="FAIL",
         settings={"pubnub_breaker_open_s": 3600.0},
-        may_follow=(
-            ("pubnub-partition", "recovery_time"),
-            ("pubnub-partition", "degradation"),
-            ("pubnub-partition", "error_rate_after"),
-            ("pubnub-partition", "delivery"),
-        ),
+        may_follow=_cells("pubnub-partition", "recovery_time", "degradation", "error_rate_after", "delivery"),
         experiment="experiments/flaws/partition.json",
     ),
     Flaw(
@@ -76,7 +69,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="amplification",
         expected="FAIL",
         settings={"pubnub_tries": 20, "pubnub_backoff_s": 0.0, "pubnub_breaker_failures": NEVER},
-        may_follow=(("pubnub-partition", "breakers"), ("pubnub-partition", "degradation")),
+        may_follow=_cells("pubnub-partition", "breakers", "degradation"),
         experiment="experiments/flaws/partition.json",
     ),
     Flaw(
@@ -86,13 +79,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="error_rate_during",
         expected="FAIL",
         settings={"discovery_keyword_fallback": False, "discovery_stale_fallback": False},
-        may_follow=(
-            ("qdrant-partition", "zero_downtime"),
-            ("qdrant-partition", "degradation"),
-            ("qdrant-partition", "breakers"),
-            ("qdrant-partition", "recovery_time"),
-            ("qdrant-partition", "error_rate_after"),
-        ),
+        may_follow=_cells("qdrant-partition", "zero_downtime", "degradation", "breakers", "recovery_time", "error_rate_after"),
         experiment="experiments/flaws/qdrant-partition.json",
     ),
     Flaw(
@@ -111,13 +98,7 @@ FLAWS: tuple[Flaw, ...] = (
         criterion="error_rate_during",
         expected="FAIL",
         settings={"replica_failover": False},
-        may_follow=(
-            ("replica-failure", "zero_downtime"),
-            ("replica-failure", "degradation"),
-            ("replica-failure", "breakers"),
-            ("replica-failure", "recovery_time"),
-            ("replica-failure", "error_rate_after"),
-        ),
+        may_follow=_cells("replica-failure", "zero_downtime", "degradation", "breakers", "recovery_time", "error_rate_after"),
         experiment="experiments/flaws/replica-failure.json",
     ),
 )

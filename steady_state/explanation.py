@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from steady_state.accounts import Account, accounts
 from steady_state.blindness import load_gaps, probe_gaps
 from steady_state.downtime import downtimes
 from steady_state.failures import Failures, failures, request_lines
@@ -13,7 +14,6 @@ from steady_state.instants import Instant, Span
 from steady_state.judge import Cell, Judgement
 from steady_state.observations import TallyLine
 from steady_state.outcomes import FAILED, Outcome
-from steady_state.sightings import Sighting, sightings
 from steady_state.verdict import Finding, Verdict
 from steady_state.windows import Window
 
@@ -36,7 +36,7 @@ class Explanation:
     around: tuple[float, float]
     """The stretch of which `seen` tells."""
     failing: Failures
-    seen: tuple[Sighting, ...]
+    seen: tuple[Account, ...]
     reasons: tuple[str, ...]
     """What we ourselves or our machine contributed: CPU steal, lag of the generator, gaps, lost lines."""
     host_seen: bool
@@ -63,7 +63,7 @@ def explain(judgement: Judgement, cell: Cell) -> Explanation:
         fault=tuple((what, None if instant is None else history.minute(instant)) for what, instant in _life(scene)),
         around=history.window(around),
         failing=failing,
-        seen=sightings(history, around),
+        seen=accounts(history, around),
         reasons=_reasons(history, Span(min(scene.span.start, around.start), max(scene.span.end, around.end))),
         host_seen=bool(history.recording.hosts),
     )

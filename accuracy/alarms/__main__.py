@@ -18,6 +18,7 @@ from accuracy.alarms.looking import Look
 from accuracy.alarms.measuring import RunError, experiments, recorded, run_once
 from accuracy.alarms.placebos import Placebos, looks_at
 from accuracy.alarms.printing import words
+from accuracy.arguments import at_least_one
 from accuracy.results import write_results
 from accuracy.sandbox import DetachedSandbox, SandboxTrouble
 from orchestrator.errors import OrchestratorError
@@ -65,20 +66,15 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m accuracy.alarms",
         description="Count false alarms: runs without faults judged under placebos, and healthy runs with all faults.",
     )
-    parser.add_argument("--runs", type=_count, default=10, metavar="N", help="runs without faults, and as many with them (default 10)")
     parser.add_argument(
-        "--placebos", type=_count, default=60, metavar="N", help="placebo timelines for each run without faults (default 60)"
+        "--runs", type=at_least_one, default=10, metavar="N", help="runs without faults, and as many with them (default 10)"
+    )
+    parser.add_argument(
+        "--placebos", type=at_least_one, default=60, metavar="N", help="placebo timelines for each run without faults (default 60)"
     )
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), metavar="S", help="of all placebos (default: a new one)")
     parser.add_argument("--judge-only", type=Path, nargs="+", metavar="DIR", help="judge the runs in or under these folders, run nothing")
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return number
 
 
 def _as_interrupt(number: int, frame: FrameType | None) -> None:

@@ -26,6 +26,7 @@ from accuracy.calibrate.timetable import (
     RouteTimetable,
     Script,
 )
+from orchestrator.load.event_loop import new_event_loop
 from probes.clock import SystemClock
 
 _STDIN = 0
@@ -168,19 +169,10 @@ def _read_script() -> tuple[Script, bytes]:
     return Script.model_validate_json(line), rest
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # optional, as in the load worker
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
 def main() -> int:
     """Serve until end-of-file on stdin."""
     script, rest = _read_script()
-    with asyncio.Runner(loop_factory=_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_serve(script, rest))
     return 0
 

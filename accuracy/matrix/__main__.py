@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 
 from accuracy import sandbox
+from accuracy.arguments import at_least_one
 from accuracy.matrix.bench import Bench
 from accuracy.matrix.course import Course
 from accuracy.matrix.outcome import Outcome, Summary, as_results
@@ -48,15 +49,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", nargs="+", default=[], metavar="NAME", help="these rows only")
     parser.add_argument("--subset", choices=["ci"], help="a few quick rows of different kinds")
     parser.add_argument("--list", action="store_true", help="name the rows and end")
-    parser.add_argument("--repeat", type=_count, default=1, metavar="N", help="all rows N times over")
+    parser.add_argument("--repeat", type=at_least_one, default=1, metavar="N", help="all rows N times over")
     return parser
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError("it must be 1 or more")
-    return number
 
 
 def _rows(options: argparse.Namespace) -> list[Row]:

@@ -19,6 +19,7 @@ from pydantic import ValidationError
 
 from orchestrator.load.address import Address
 from orchestrator.load.engine import Engine
+from orchestrator.load.event_loop import new_event_loop
 from orchestrator.load.lines import Lines
 from orchestrator.load.order import WorkerOrder
 from orchestrator.load.pool import Limits, Pool
@@ -124,15 +125,6 @@ async def _work(order: WorkerOrder, rest: bytes) -> None:
     lines.close(timeout_s=5.0)
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # optional: the stock loop costs 1.3 times as much
-    except ImportError:
-        return asyncio.new_event_loop()
-    loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
-    return loop
-
-
 def main() -> int:
     """Exit codes: 0 the plan was kept to its end, 2 the order is wrong, 3 the target's name does not resolve."""
     _leave_the_terminal()
@@ -144,7 +136,7 @@ def main() -> int:
         print(f"the order is wrong: {'.'.join(map(str, first['loc']))}: {first['msg']}", file=sys.stderr)
         return 2
     try:
-        with asyncio.Runner(loop_factory=_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             runner.run(_work(order, rest))
     except OSError as error:
         print(f"cannot reach {order.base_url}: {error}", file=sys.stderr)

@@ -71,7 +71,7 @@ class Service:
 
     def routes(self) -> list[Route]:
         """The service's own routes."""
-        raise NotImplementedError
+        return []
 
     def is_ready(self) -> bool:
         """Whether the service has what it cannot live without."""

@@ -1,5 +1,6 @@
 """Stages: what a toxic's chain is made of, one object per toxic, direction and connection."""
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Mapping
 from random import Random
@@ -73,7 +74,7 @@ class Stage:
             self._timer = None
 
 
-class QueueStage(Stage):
+class QueueStage(Stage, ABC):
     """Holds chunks in order and releases the head when it is due; the end of the stream waits for the last chunk."""
 
     capacity_bytes: ClassVar[int] = 64 * 1024
@@ -86,9 +87,9 @@ class QueueStage(Stage):
         self._head_due_s: float | None = None
         self._ending = False
 
+    @abstractmethod
     def due_s(self, arrived_s: float, data: bytes) -> float:
         """When the head may leave; asked once for each head."""
-        raise NotImplementedError
 
     def pieces(self, data: bytes) -> list[bytes]:
         """How a chunk is cut on arrival."""

@@ -177,9 +177,19 @@ async def test_each_due_request_ends_in_the_one_outcome_that_the_server_gave_it(
     total = seen.check_sums()
     seen.check_lines_match_tallies()
     assert total == pytest.approx(100 * END_S, abs=2)
+    arrived = sent_at_most_once(server, seen, total)
+    ended_as_the_server_meant(seen, arrived)
+    stalls_count_from_the_due_instant(seen, order, {key for key, reply in arrived.items() if reply.name == "frozen"}, start_s)
+    exemplars_are_few_and_hold_no_token(seen)
 
-    # The server saw each request at most once; those that it did not see met a closed port.
-    arrived = {}
+
+Arrived = dict[tuple[str, int], Reply]
+"""Route and number of each request that the server saw, and its reply."""
+
+
+def sent_at_most_once(server: ScriptedServer, seen: Seen, total: int) -> Arrived:
+    """The server saw each request at most once; those that it did not see met a closed port."""
+    arrived: Arrived = {}
     for arrival in server.arrivals:
         _, name, _, digits = arrival.operation.split("-")
         assert (name, int(digits)) not in arrived, "sent twice"
@@ -188,7 +198,10 @@ async def test_each_due_request_ends_in_the_one_outcome_that_the_server_gave_it(
     assert len(arrived) + len(unseen) == total
     assert set(unseen.values()) <= {Outcome.REFUSED, Outcome.RESET, Outcome.EOF}
     assert Counter(unseen.values())[Outcome.REFUSED] >= 10
+    return arrived
 
+
+def ended_as_the_server_meant(seen: Seen, arrived: Arrived) -> None:
     by_reply: dict[str, Counter[Outcome | None]] = defaultdict(Counter)
     for (route, number), reply in arrived.items():
         by_reply[reply.name][seen.outcome(route, number)] += 1
@@ -206,8 +219,9 @@ async def test_each_due_request_ends_in_the_one_outcome_that_the_server_gave_it(
     assert counts[Outcome.CACHED] == sum(by_reply["cached"].values()) > 0
     assert counts[Outcome.FALLBACK] == sum(by_reply["fallback"].values()) > 0
 
-    # Latency counts from the due instant: the stall shows in every request that was due while it lasted.
-    frozen = [key for key, reply in arrived.items() if reply.name == "frozen"]
+
+def stalls_count_from_the_due_instant(seen: Seen, order: WorkerOrder, frozen: set[tuple[str, int]], start_s: float) -> None:
+    """The stall shows in every request that was due while it lasted."""
     assert len(frozen) >= 50
     for key in frozen:
         left_ms = (start_s + FROZEN.end - order.plan.due(*key)) * 1000
@@ -218,7 +232,9 @@ async def test_each_due_request_ends_in_the_one_outcome_that_the_server_gave_it(
     assert median_us is not None
     assert median_us >= 400_000
 
-    # Exemplars are few and hold no token, although the server echoes one.
+
+def exemplars_are_few_and_hold_no_token(seen: Seen) -> None:
+    """Although the server echoes one."""
     assert 0 < len(seen.exemplars) <= 3 * (len(seen.tallies) + 7)
     assert TOKEN not in "".join(line.model_dump_json() for line in seen.lines)
     assert sum("Bearer [token]" in line.detail for line in seen.exemplars) <= sum(line.status == 503 for line in seen.exemplars)

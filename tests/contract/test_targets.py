@@ -30,11 +30,9 @@ from orchestrator.faults.link_latency import LinkLatency
 from orchestrator.faults.link_latency import Settings as LatencySettings
 from orchestrator.faults.partition import Partition
 from orchestrator.faults.partition import Settings as PartitionSettings
-from orchestrator.targets import kube as kube_module
 from orchestrator.targets.cache import Cache
-from orchestrator.targets.kube import KubeWriter
 from orchestrator.targets.toxiproxy import Proxy, Toxiproxy
-from probes.target import Kubernetes, RedisRole, ReplicaRole, TargetDescription
+from probes.target import RedisRole, ReplicaRole, TargetDescription
 from sandbox.ports import free_port
 
 DEADLINE_S = 10.0
@@ -412,53 +410,3 @@ class TestCacheFlush:
         assert time.monotonic() - began < DEADLINE_S
         await cache.close()
         listener.close()
-
-
-class TestKubeWriter:
-    @staticmethod
-    def writer(url: str, folder: Path) -> KubeWriter:
-        target = platform(url, folder).kubernetes
-        assert isinstance(target, Kubernetes)
-        return KubeWriter(target)
-
-    async def test_a_delete_names_exactly_one_pod_and_carries_the_token(self, tmp_path: Path) -> None:
-        server = ScriptedServer(lambda _head: Reply("done", body=b'{"kind": "Status"}'))
-        async with served(server) as url:
-            writer = self.writer(url, tmp_path)
-            assert await writer.delete_pod("pod-1", uid="uid-1", grace_s=0)
-            writer.close()
-        (arrival,) = server.arrivals
-        assert arrival.head.startswith(b"DELETE /api/v1/namespaces/media-gateway/pods/pod-1 ")
-        assert b"bearer secret" in arrival.head.lower()
-        assert json.loads(arrival.body) == {"preconditions": {"uid": "uid-1"}, "gracePeriodSeconds": 0}
-
-    @pytest.mark.parametrize("status", [404, 409])
-    async def test_a_pod_that_is_gone_or_another_is_not_deleted(self, tmp_path: Path, status: int) -> None:
-        async with served(ScriptedServer(lambda _head: Reply("no", status=status, body=b"{}"))) as url:
-            writer = self.writer(url, tmp_path)
-            assert not await writer.delete_pod("pod-1", uid="uid-1", grace_s=0)
-            writer.close()
-
-    @pytest.mark.parametrize(
-        "reply",
-        [
-            Reply("403", status=403, body=b'{"message": "forbidden"}'),
-            Reply("500", status=500, body=b"oops"),
-            Reply("hangs", breaks="hang"),
-            Reply("reset", breaks="reset"),
-        ],
-        ids=lambda reply: reply.name,
-    )
-    async def test_a_server_that_misbehaves_is_a_target_error_in_time(
-        self, tmp_path: Path, reply: Reply, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setattr(kube_module, "TIMEOUT_S", 0.3)
-        async with served(ScriptedServer(lambda _head: reply)) as url:
-            writer = self.writer(url, tmp_path)
-            began = time.monotonic()
-            with pytest.raises(TargetError):
-                await writer.delete_pod("pod-1", uid="uid-1", grace_s=0)
-            with pytest.raises(TargetError):
-                await writer.scale("statefulsets", "set", 2)
-            assert time.monotonic() - began < DEADLINE_S
-            writer.close()

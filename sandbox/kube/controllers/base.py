@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from abc import ABC, abstractmethod
 
 from sandbox.kube.objects import Object, name_of, namespace_of
 from sandbox.kube.registry import Registry
@@ -12,7 +13,7 @@ log = logging.getLogger(__name__)
 _RETRY_S = 1.0
 
 
-class Controller:
+class Controller(ABC):
     """Subclasses subscribe in `start`, call `enqueue`, and bring one object to its wanted state in `reconcile`.
 
     Several changes of one object within the same turn of the loop cause one reconciliation.
@@ -25,13 +26,13 @@ class Controller:
         self._scheduled = False
         self._stopped = False
 
+    @abstractmethod
     def start(self) -> None:
         """Subscribe to the store."""
-        raise NotImplementedError
 
+    @abstractmethod
     def reconcile(self, namespace: str, name: str) -> None:
         """Look at one object again. Must not depend on which change caused it."""
-        raise NotImplementedError
 
     def stop(self) -> None:
         self._stopped = True

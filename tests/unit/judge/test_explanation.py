@@ -6,9 +6,9 @@ import pytest
 import synthetic
 
 from steady_state import observations as obs
+from steady_state.accounts import MOST
 from steady_state.explanation import Explanation, explain, unproven_cells
 from steady_state.outcomes import Outcome
-from steady_state.sightings import MOST
 
 T0 = synthetic.MINUTE_0
 

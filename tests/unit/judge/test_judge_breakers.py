@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
-from synthetic import GATEWAY_BREAKER, MINUTE_0, PUBNUB_BREAKER, Ending, Synthetic, healthy, must_open, quiet
+from synthetic import GATEWAY_BREAKER, MINUTE_0, PUBNUB_BREAKER, Ending, Synthetic, healthy, quiet
+from synthetic_plan import must_open
 
 from steady_state import observations as obs
 from steady_state.outcomes import Outcome

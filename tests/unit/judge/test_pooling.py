@@ -10,6 +10,7 @@ import synthetic
 
 from steady_state import observations as obs
 from steady_state.judge import Judgement
+from steady_state.judged_plan import Limits
 from steady_state.pooling import NotPoolableError, Passes, Pool, PooledRecovery, Recovery, pool
 from steady_state.verdict import Verdict
 
@@ -94,7 +95,7 @@ def test_one_run_given_twice_is_one_piece_of_evidence() -> None:
         ({"scale_time": 1.0}, "they differ in time scale: 15.0 against 1.0"),
         ({"scale_load": 1.0}, "they differ in load scale: 10.0 against 1.0"),
         ({"criteria_set": "strict"}, "they differ in criteria set: media-gateway-3.5 against strict"),
-        ({"limits": synthetic.Limits(recovery_s=60)}, "they differ in limits, recovery_s: 120.0 against 60.0"),
+        ({"limits": Limits(recovery_s=60)}, "they differ in limits, recovery_s: 120.0 against 60.0"),
     ],
 )
 def test_another_plan_is_refused_with_the_difference(changes: dict[str, Any], words: str) -> None:

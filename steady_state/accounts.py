@@ -24,17 +24,17 @@ BEFORE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Account:
     """One sampler and what it saw."""
 
     sampler: str
     sentences: tuple[str, ...]
 
 
-def sightings(history: History, around: Span) -> tuple[Sighting, ...]:
+def accounts(history: History, around: Span) -> tuple[Account, ...]:
     """All samplers in a fixed order; one that saw nothing says so."""
     found = ((name, list(look(history, around))) for name, look in _LOOKS.items())
-    return tuple(Sighting(name, tuple(_cut(sentences))) for name, sentences in found)
+    return tuple(Account(name, tuple(_cut(sentences))) for name, sentences in found)
 
 
 def _cut(sentences: list[str]) -> list[str]:
