@@ -17,7 +17,8 @@ from typing import Any, Self
 
 UP_WITHIN_S = 180.0
 """A first start builds the cached data."""
-PLANT_WITHIN_S = 90.0
+PLANT_WITHIN_S = 300.0
+"""A flaw may be that pods take 150 s to start."""
 ASK_WITHIN_S = 60.0
 EXPORT = "export "
 

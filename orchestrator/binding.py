@@ -27,6 +27,7 @@ def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
         routes=list(description.routes),
         sync_route=description.delivery.route if description.delivery else None,
         load_engine=description.load.engine,
+        shares_our_machine=description.shares_our_machine,
     )
 
 

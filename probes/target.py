@@ -238,6 +238,7 @@ class TargetDescription(Part):
     name: str
     scale: Scale = Scale()
     load: TargetLoad = TargetLoad()
+    shares_our_machine: bool = Field(default=False, description="the platform's pods run on the machine on which the orchestrator runs")
     kubernetes: Kubernetes | None = None
     gateway_url: str
     users: Users | None = None

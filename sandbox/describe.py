@@ -38,6 +38,7 @@ def description(place: Place) -> str:
         "version": 1,
         "name": "sandbox",
         "scale": {"time": TIME_SCALE, "load": LOAD_SCALE},
+        "shares_our_machine": True,
         "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": "sandbox", "namespace": NAMESPACE},
         "gateway_url": f"http://{place.service('api-gateway')}",
         "users": {
@@ -71,7 +72,7 @@ def _routes() -> Document:
             "method": "POST",
             "path": "/api/v1/search",
             "body": {"query": "{query}", "page": 1, "page_size": 20},
-            "check": {"non_empty": "results"},
+            "check": {"non_empty": "results", "equals": {"query_parsed.query": "{query}"}},
             "authenticated_ratio": 1 / 6,
             "maximum_ms": 600,
             "stale_after_s": Settings().search_last_s,

@@ -48,7 +48,7 @@ async def _plant(status: dict[str, Any], settings: Settings) -> None:
             _clean_links(status["toxiproxy_url"]), _empty_cache(status["redis_url"]), _empty_tables(status["postgres"]["primary"])
         )
         await asyncio.gather(*(cluster.start(name, settings) for name in SERVICES))
-        await _until("the services are not ready", lambda: cluster.services_ready(settings))
+        await _until("the services are not ready", lambda: cluster.services_ready(settings), _PATIENCE_S + settings.discovery_startup_s)
     await _until("not every standby streams", lambda: _streaming(status["postgres"]["primary"]))
     await _until("the gateway does not answer", lambda: _answers(f"{status['gateway_url']}/health/ready"))
 
@@ -147,10 +147,10 @@ async def _answers(url: str) -> bool:
         return False
 
 
-async def _until(trouble: str, condition: Callable[[], Awaitable[bool]]) -> None:
+async def _until(trouble: str, condition: Callable[[], Awaitable[bool]], within_s: float = _PATIENCE_S) -> None:
     """Raises SandboxError with the trouble when the condition does not hold in time."""
-    deadline = time.monotonic() + _PATIENCE_S
+    deadline = time.monotonic() + within_s
     while not await condition():
         if time.monotonic() > deadline:
-            raise SandboxError(f"{trouble} after {_PATIENCE_S:g} s: end the sandbox with `down` and start another")
+            raise SandboxError(f"{trouble} after {within_s:g} s: end the sandbox with `down` and start another")
         await asyncio.sleep(_LOOK_S)

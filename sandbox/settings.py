@@ -21,8 +21,8 @@ def _count(default: int, source: str) -> int:
     return value
 
 
-def _switch(source: str) -> bool:
-    value: bool = Field(default=True, description=source)
+def _switch(source: str, *, default: bool = True) -> bool:
+    value: bool = Field(default=default, description=source)
     return value
 
 
@@ -67,6 +67,7 @@ class Settings(BaseModel):
     gateway_content_cache_s: float = _row(300.0, "7.1 layer 2: content details 5 minutes")
     gateway_other_cache_s: float = _row(60.0, "platform: response cache, other routes")
     gateway_redis_limit_s: float = _row(0.2, "ours: a request waits this long at most for limits and for the response cache")
+    gateway_sessions_in_redis: bool = _switch("design 9: a token is verified without Redis", default=False)
     rate_limit_fails_open: bool = _switch("platform: Redis loss causes no errors, rate limiting fails open")
     rate_anonymous_per_s: int = _count(5, "platform: rate limits")
     rate_anonymous_per_min: int = _count(100, "platform: rate limits")
@@ -85,6 +86,10 @@ class Settings(BaseModel):
     redis_breaker_failures: int = _count(3, "ours: an open breaker skips Redis; a silent one must not cost 1 s per request")
     redis_breaker_open_s: float = _row(1.0, "ours: at most one request a second pays the time-out of a silent Redis")
     breaker_copy_ttl_s: int = _count(3600, "platform: key circuit_breaker:<service>:state")
+    redis_loss_check_s: float = _row(0.0, "ours: looks this often whether Redis lost everything; 0 is never: nobody needs to know")
+    redis_loss_pings: int = _count(0, "ours: pings over a new connection after a loss; reconnecting needs none")
+    redis_refills_after_loss: bool = _switch("platform: an empty cache fills by use")
+    gateway_loss_pause_s: float = _row(0.0, "platform: Redis loss causes no errors; so long would nothing be answered after one")
 
     # PostgreSQL
     postgres_timeout_s: float = _row(5.0, "8.3: service -> database, the primary's")
@@ -92,6 +97,7 @@ class Settings(BaseModel):
     replica_timeout_s: float = _row(
         0.75, "ours: 8.3's 5 s is longer than the 2 s within which an answer counts, so a silent replica must cost less"
     )
+    replica_pinned: bool = _switch("3.5: reads go to all replicas in turn; pinned ones all go to the last", default=False)
     replica_failover: bool = _switch("8.3: 3 retries; ours: at the next replica, then at the primary, without back-off")
     database_recheck_s: float = _row(0.5, "ours: a server put aside is looked at this often")
 
@@ -100,6 +106,8 @@ class Settings(BaseModel):
     search_cache_s: int = _count(1800, "platform: search:<sha256> 30 min")
     search_unranked_cache_s: int = _count(30, "7.1 layer 2: search 30 s; ours: an answer without personal order is kept no longer")
     search_last_s: int = _count(86_400, "ours: a last-known answer older than a day is not given")
+    search_snapshot_age_s: int = _count(0, "ours: how old candidates are when they come; Qdrant's are of now")
+    search_cache_by_number: bool = _switch("platform: key search:<sha256>; not a number that Redis counts", default=False)
     search_candidates: int = _count(100, "4.1: vector search, top 100")
     search_page_size: int = _count(20, "platform: page of 20")
     content_cache_s: int = _count(300, "7.1 layer 3: content metadata 5 minutes")
@@ -111,6 +119,10 @@ class Settings(BaseModel):
     qdrant_breaker_open_s: float = _row(10.0, "ours: 30 s in the design documents would leave search degraded for long after a heal")
     qdrant_breaker_successes: int = _count(1, "ours: the first answer decides")
     qdrant_breaker_probes: int = _count(3, "platform: design documents, 3 probes")
+    qdrant_breaker_slow_s: float = _row(10.0, "ours: an answer after longer counts as a failure; longer than any time-out, so none does")
+    qdrant_breaker_trips_every_s: float = _row(0.0, "ours: 0 is never: a breaker opens on failures only")
+    qdrant_relapse_every: int = _count(0, "ours: 0 is never: a loss of Qdrant that is over leaves nothing behind")
+    qdrant_relapse_after_s: float = _row(12.0, "ours: longer than the 10 s of a settled stretch (design 6)")
     discovery_stale_fallback: bool = _switch("3.5: graceful degradation to cached data")
     discovery_keyword_fallback: bool = _switch("platform: Qdrant loss falls back to SQL text search")
     discovery_marks_degraded: bool = _switch("platform: degraded answers carry a visible mark")
@@ -133,6 +145,9 @@ class Settings(BaseModel):
     pubnub_breaker_successes: int = _count(2, "platform: breaker sync -> PubNub")
     pubnub_breaker_probes: int = _count(2, "platform: breaker sync -> PubNub")
     sync_replay_s: float = _row(0.5, "platform: after reconnection 100 queued operations in < 5 s; ours: looks this often")
+    sync_keeps_unpublished: bool = _switch("platform: operations queue while offline")
+    sync_replays_in_order: bool = _switch("platform: operations are sent on reconnection, per device in their order")
+    sync_replay_copies: int = _count(1, "ours: how often a message that had to wait is published")
     sync_publishers: int = _count(4, "ours: users whose messages a replica publishes at the same time")
     sync_operation_memory_s: float = _row(86_400.0, "ours: an operation_id is known as used for a day")
 

@@ -22,6 +22,7 @@ from steady_state.criteria import (
 from steady_state.fault_history import FaultHistory
 from steady_state.history import History
 from steady_state.instants import Span
+from steady_state.starvation import starved
 from steady_state.verdict import Finding, Verdict, inconclusive, worst
 from steady_state.windows import Window, windows
 
@@ -103,7 +104,7 @@ def _baseline(history: History) -> list[Cell]:
             finding = inconclusive("the timeline never began")
         else:
             finding = _guarded(lambda function=function: function(history, span))  # type: ignore[misc]
-            finding = _unproven(history, span, finding)
+            finding = _unproven(history, span, _excused(history, span, finding))
         cells.append(Cell(BASELINE, criterion, finding))
     return cells
 
@@ -130,8 +131,14 @@ def _set_aside(window: Window, criterion: str, finding: Finding, spoiled: list[s
     elif criterion == "error_rate_after" and window.recovery.carried:
         reason = "the fault had not recovered when the next one began"
     else:
-        return _unproven(window.history, window.charged, finding)
+        return _unproven(window.history, window.charged, _excused(window.history, window.span, finding))
     return _with_reason(finding, reason)
+
+
+def _excused(history: History, span: Span, finding: Finding) -> Finding:
+    """A failure that a starved machine may have made is no FAIL. A PASS on such a machine is one."""
+    reason = starved(history, span) if finding.verdict is Verdict.FAIL else ""
+    return _with_reason(finding, reason) if reason else finding
 
 
 def _unproven(history: History, span: Span, finding: Finding) -> Finding:

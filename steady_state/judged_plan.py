@@ -99,3 +99,4 @@ class JudgedPlan(Part):
         default="open_loop", description="`none`: the platform has real traffic, of which no rate is known"
     )
     sync_route: str | None = None
+    shares_our_machine: bool = Field(default=False, description="the platform runs on the machine that judges it")

@@ -13,6 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from steady_state.load_plan import LoadPlan
 from steady_state.outcomes import Outcome
 
+SCHEMA_VERSION = 1
+"""Of recordings that are written now. It rises when older code would misread them; what older versions lack has a default."""
+
 
 class Line(BaseModel):
     """What all lines share."""
@@ -27,7 +30,7 @@ class RunLine(Line):
     """First line: identity of the run and the tie between the monotonic clock and wall time."""
 
     kind: Literal["run"] = "run"
-    schema_version: int = 1
+    schema_version: int = SCHEMA_VERSION
     run_id: str
     seed: int
     wall: str = Field(description="UTC wall time at `t`, ISO 8601")

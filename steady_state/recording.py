@@ -63,7 +63,7 @@ def read_recording(lines: Iterable[str]) -> Recording:
     """Parse the lines of `recording.jsonl` in any order.
 
     A line cut off by a crash, and holes in the sequence numbers, are named in `lost`. Raises RecordingError when the
-    first line of a run is missing, since nothing can be judged without the plan.
+    first line of a run is missing, since nothing can be judged without the plan, and when a later version wrote it.
     """
     parsed: list[obs.Observation] = []
     lost: list[str] = []
@@ -71,10 +71,20 @@ def read_recording(lines: Iterable[str]) -> Recording:
         if not text.strip():
             continue
         try:
-            parsed.append(obs.OBSERVATION.validate_python(json.loads(text), strict=False))
+            document = json.loads(text)
+            _require_known_schema(document)
+            parsed.append(obs.OBSERVATION.validate_python(document, strict=False))
         except (ValueError, ValidationError) as error:
             lost.append(f"line {number} is unreadable ({type(error).__name__})")
     return recording_of(parsed, lost)
+
+
+def _require_known_schema(document: Any) -> None:
+    version = document.get("schema_version") if isinstance(document, dict) and document.get("kind") == "run" else None
+    if isinstance(version, int) and version > obs.SCHEMA_VERSION:
+        raise RecordingError(
+            f"the recording has schema version {version}, this orchestrator reads up to {obs.SCHEMA_VERSION}: judge it with a newer one"
+        )
 
 
 def recording_of(lines: Iterable[obs.Observation], lost: Iterable[str] = ()) -> Recording:

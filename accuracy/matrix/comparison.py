@@ -16,10 +16,11 @@ OUR_TROUBLE = (
     "was silent for",
     "gave no sign of life",
     "away from its instant",
+    "had no time to spare",
 )
 """The judge's words for what a busy machine does to our own generator, samplers and clock.
 
-Source: steady_state/blindness.py and steady_state/criteria/validity.py.
+Source: steady_state/blindness.py, steady_state/starvation.py and steady_state/criteria/validity.py.
 """
 
 

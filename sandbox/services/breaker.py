@@ -89,6 +89,10 @@ class Breaker:
         elif ok is False:
             self._failed()
 
+    def trip(self) -> None:
+        """Opens it whatever the calls did."""
+        self._move(State.OPEN)
+
     def remaining_s(self) -> float:
         """Seconds until an open breaker lets a probe through; 0 otherwise."""
         if self.state is not State.OPEN or self.opened_at_s is None:

@@ -136,11 +136,12 @@ async def _ping(connection: Connection) -> None:
 class Cluster:
     """A primary and its read replicas."""
 
-    def __init__(self, primary: Server, replicas: list[Server], metrics: Metrics, *, failover: bool) -> None:
+    def __init__(self, primary: Server, replicas: list[Server], settings: Settings, metrics: Metrics) -> None:
         self.primary = primary
         self.replicas = replicas
         self._metrics = metrics
-        self._failover = failover
+        self._failover = settings.replica_failover
+        self._pinned = settings.replica_pinned
         self._turn = 0
 
     @property
@@ -161,7 +162,7 @@ class Cluster:
     async def read(self, work: Work[T], *, limit_s: float | None = None) -> T:
         """Does reading work wherever a server answers; `limit_s` per server, else each server's own."""
         last: DatabaseDown | None = None
-        for server in self._order():
+        for server in self.order():
             try:
                 return await server.run(work, limit_s=limit_s)
             except DatabaseDown as error:
@@ -169,18 +170,19 @@ class Cluster:
                 self._metrics.fallbacks.add("database-failover")
         raise last or DatabaseDown("no database server is known")
 
-    async def close(self) -> None:
-        """Drops every connection."""
-        await asyncio.gather(*(server.close() for server in (self.primary, *self.replicas)))
-
-    def _order(self) -> list[Server]:
+    def order(self) -> list[Server]:
+        """The servers that the next read tries, one after another."""
         self._turn += 1
         start = self._turn % max(1, len(self.replicas))
-        ring = self.replicas[start:] + self.replicas[:start]
+        ring = self.replicas[-1:] if self._pinned else self.replicas[start:] + self.replicas[:start]
         if not self._failover:
             return ring[:1] or [self.primary]
         living = [server for server in ring if server.alive]
         return [*living, self.primary]
+
+    async def close(self) -> None:
+        """Drops every connection."""
+        await asyncio.gather(*(server.close() for server in (self.primary, *self.replicas)))
 
 
 def cluster(primary_dsn: str, replica_dsns: list[str], settings: Settings, metrics: Metrics) -> Cluster:
@@ -189,4 +191,4 @@ def cluster(primary_dsn: str, replica_dsns: list[str], settings: Settings, metri
     replicas = [
         Server(f"postgres-replica-{number}", dsn, settings.replica_timeout_s, settings, metrics) for number, dsn in enumerate(replica_dsns)
     ]
-    return Cluster(primary, replicas, metrics, failover=settings.replica_failover)
+    return Cluster(primary, replicas, settings, metrics)

@@ -22,6 +22,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from sandbox.services import log
 from sandbox.services.address import Address
 from sandbox.services.guard import Guard
+from sandbox.services.loss import LossWatch
 from sandbox.services.metrics import Metrics
 from sandbox.services.store import Store
 from sandbox.settings import Settings
@@ -64,6 +65,7 @@ class Service:
         self.metrics = Metrics()
         self.log = logging.getLogger(self.name)
         self.store = Store(address.need("redis_url"), settings, self.metrics)
+        self.loss = LossWatch(self.store, settings, address.pod_name)
         self.guards: dict[str, Guard] = {}
         self.started_s = time.monotonic()
         self.draining = False
@@ -113,6 +115,8 @@ class Service:
     @asynccontextmanager
     async def _lifespan(self, _: Starlette) -> AsyncIterator[None]:
         self.in_background(self._attach())
+        if self.settings.redis_loss_check_s:
+            self.in_background(self.loss.run())
         await self.start()
         # What is here now stays for good: looking for garbage in it again and again costs milliseconds of every request's time.
         gc.freeze()

@@ -23,6 +23,7 @@ class Store:
     """The shared cache of one service; `limit_s` bounds a call with all its tries."""
 
     def __init__(self, url: str, settings: Settings, metrics: Metrics) -> None:
+        self.read_only = False
         self._settings = settings
         self._metrics = metrics
         self._redis = _client(url, settings.redis_timeout_s)
@@ -39,14 +40,28 @@ class Store:
 
     async def put(self, key: str, value: bytes, *, ttl_s: int) -> None:
         """Keeps a value for `ttl_s` seconds."""
+        if self.read_only:
+            return
         await self._call(lambda: self._redis.set(key, value, ex=ttl_s), self._settings.redis_write_limit_s)
 
     async def put_all(self, rows: list[tuple[str, bytes, int]]) -> None:
         """Keeps several (key, value, seconds to live) in one round trip."""
+        if self.read_only:
+            return
         pipeline = self._redis.pipeline(transaction=False)
         for key, value, ttl_s in rows:
             pipeline.set(key, value, ex=ttl_s)
         await self._call(pipeline.execute, self._settings.redis_write_limit_s)
+
+    async def increment(self, key: str) -> int:
+        """Counts a key up; the first value is 1."""
+        return int(await self._call(lambda: self._redis.incr(key), self._settings.redis_write_limit_s))
+
+    async def reconnect(self, *, pings: int) -> None:
+        """Drops the connections and asks a new one so often whether the server is there."""
+        await self._redis.connection_pool.disconnect(inuse_connections=False)
+        for _ in range(pings):
+            await self._call(self._redis.ping, None)
 
     async def delete(self, *keys: str) -> None:
         """Forgets keys."""

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from e2e_command import EXPERIMENTS, Command, chaos_run, start
+from e2e_command import EXPERIMENTS, Command, chaos_run, run_until, start
 
 
 def held(line: dict[str, Any]) -> bool:
@@ -20,8 +20,7 @@ def phases(command: Command) -> list[str]:
 
 
 def test_sigterm_while_a_fault_is_held_heals_it_and_reports(tmp_path: Path) -> None:
-    command = chaos_run(tmp_path, "flaws/partition.json")
-    command.wait_for_line(held)
+    command = run_until(tmp_path, "flaws/partition.json", held)
     command.signal(signal.SIGTERM)
     assert command.wait() == 1, command.said()
     assert phases(command)[-2:] == ["healing", "healed"]
@@ -34,8 +33,7 @@ def test_sigterm_while_a_fault_is_held_heals_it_and_reports(tmp_path: Path) -> N
 
 
 def test_a_killed_run_takes_its_sandbox_and_its_workers_with_it(tmp_path: Path) -> None:
-    command = chaos_run(tmp_path, "flaws/partition.json")
-    command.wait_for_line(lambda line: line["kind"] == "tally")
+    command = run_until(tmp_path, "flaws/partition.json", lambda line: line["kind"] == "tally")
     command.signal(signal.SIGKILL)
     command.process.wait(10)
     assert command.left_behind(within_s=15.0) == []

@@ -45,6 +45,8 @@ class Sources:
 
     async def candidates(self, query: Query) -> Candidates:
         """The best source's candidates; raises NoCandidates or DatabaseDown."""
+        if self._vectors.relapses():
+            raise NoCandidates("a connection that broke when Qdrant was away was used again")
         try:
             return Candidates(await self._vectors.nearest(query.text))
         except VectorsDown as error:
@@ -68,6 +70,6 @@ class Sources:
         return Candidates(known["scored"], "stale-cache", max(0, int(time.time() - known["at"])))
 
 
-def last_known(scored: list[tuple[str, float]]) -> bytes:
-    """The value to keep under a query's `last_key`."""
-    return orjson.dumps({"at": time.time(), "scored": scored})
+def last_known(scored: list[tuple[str, float]], *, age_s: int) -> bytes:
+    """The value to keep under a query's `last_key`, for candidates that are so old."""
+    return orjson.dumps({"at": time.time() - age_s, "scored": scored})

@@ -11,6 +11,7 @@ import orjson
 from sandbox.services.database import Cluster
 from sandbox.services.discovery import catalogue
 from sandbox.services.discovery.candidates import Candidates, Sources, last_known
+from sandbox.services.discovery.kept import KeptPages
 from sandbox.services.discovery.query import Query
 from sandbox.services.guard import StoreError
 from sandbox.services.metrics import Metrics
@@ -43,6 +44,7 @@ class Search:
         self._sources = sources
         self._cluster = cluster
         self._store = store
+        self._pages = KeptPages(store, settings)
         self._sona = sona
         self._settings = settings
         self._metrics = metrics
@@ -56,15 +58,8 @@ class Search:
         return kept or await self._fresh(query, user_id)
 
     async def _kept(self, query: Query) -> Found | None:
-        try:
-            value = await self._store.get(query.cache_key)
-        except StoreError:
-            return None
-        if value is None:
-            return None
-        head, _, body = value.partition(b"\n")
-        written, *degraded = head.decode().split()
-        return Found(body, hit=True, age_s=max(0, int(time.time() - float(written))), degraded=degraded)
+        page = await self._pages.get(query)
+        return Found(page.body, hit=True, age_s=page.age_s, degraded=page.degraded) if page else None
 
     async def _personal(self, kept: Found, user_id: str) -> Found:
         """The kept page in the order of this user."""
@@ -104,11 +99,11 @@ class Search:
         return found
 
     async def _keep(self, query: Query, candidates: Candidates, found: Found, *, shared: bool) -> None:
-        rows = [(query.last_key, last_known(candidates.scored), self._settings.search_last_s)]
+        known = last_known(candidates.scored, age_s=self._settings.search_snapshot_age_s)
+        rows = [(query.last_key, known, self._settings.search_last_s)]
         if shared:
-            value = f"{time.time():.3f} {' '.join(found.degraded)}\n".encode() + found.body
-            ttl_s = self._settings.search_unranked_cache_s if found.degraded else self._settings.search_cache_s
-            rows.append((query.cache_key, value, ttl_s))
+            await self._pages.put(query, found.body, found.degraded, rows)
+            return
         try:
             await self._store.put_all(rows)
         except StoreError:

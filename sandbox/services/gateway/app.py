@@ -11,6 +11,7 @@ from starlette.routing import Route
 from sandbox.services.address import Address
 from sandbox.services.gateway.backends import Backend, Request, backends
 from sandbox.services.gateway.cache import Kept, ResponseCache, etag
+from sandbox.services.guard import StoreError
 from sandbox.services.limits import Decision, Limiter, Window
 from sandbox.services.service import Service, error_response, json_response
 from sandbox.services.tokens import BadToken, Identity, Tokens, bearer
@@ -82,6 +83,10 @@ class Gateway(Service):
             return error_response(401, "UNAUTHORIZED", str(error))
         if identity is None and path.startswith(_TOKEN_NEEDED):
             return error_response(401, "UNAUTHORIZED", "a token is required")
+        if identity and await self._is_over(identity):
+            return error_response(401, "UNAUTHORIZED", "the session is over")
+        if self.loss.is_recent(self.settings.gateway_loss_pause_s):
+            return error_response(503, "SERVICE_UNAVAILABLE", "the limits are being counted anew", retry_after_s=1)
         decision = await self._count(http, identity)
         if decision and not decision.allowed:
             response = error_response(429, "RATE_LIMITED", "too many requests", retry_after_s=decision.reset_s)
@@ -100,6 +105,15 @@ class Gateway(Service):
     def _identity(self, http: HttpRequest) -> Identity | None:
         token = bearer(http.headers.get("authorization"))
         return self._tokens.identity(token) if token else None
+
+    async def _is_over(self, identity: Identity) -> bool:
+        """Whether Redis, where it is asked at all, does not know the session; a Redis that is away says nothing."""
+        if not self.settings.gateway_sessions_in_redis:
+            return False
+        try:
+            return await self.store.get(f"session:{identity.session_id}", limit_s=self.settings.gateway_redis_limit_s) is None
+        except StoreError:
+            return False
 
     async def _count(self, http: HttpRequest, identity: Identity | None) -> Decision | None:
         if identity:

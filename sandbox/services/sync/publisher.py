@@ -13,9 +13,12 @@ from sandbox.settings import Settings
 # A lock of the session, not of a transaction: none is open while PubNub is waited for.
 _LOCK = "SELECT pg_try_advisory_lock(2, hashtext($1))"
 _UNLOCK = "SELECT pg_advisory_unlock(2, hashtext($1))"
-_ROWS = "SELECT id, channel, message FROM sync_outbox WHERE user_id = $1 ORDER BY id LIMIT 50"
+_ROWS = """
+SELECT id, channel, message, created_at < now() - interval '1 second' AS waited FROM sync_outbox WHERE user_id = $1 ORDER BY id{} LIMIT 50
+"""
 _DELETE = "DELETE FROM sync_outbox WHERE id = $1"
 _WAITING = "SELECT DISTINCT user_id FROM sync_outbox WHERE created_at < now() - interval '200 milliseconds' LIMIT 1000"
+_DROP = "DELETE FROM sync_outbox RETURNING user_id"
 _BUSY_RETRY_S = 0.05
 # Long enough for 50 messages at a slow PubNub; each statement has the primary's own time-out.
 _DRAIN_LIMIT_S = 60.0
@@ -40,6 +43,7 @@ class Publisher:
         self._queue: asyncio.Queue[str] = asyncio.Queue()
         self._queued: set[str] = set()
         self._published: set[int] = set()
+        self._rows = _ROWS.format("" if settings.sync_replays_in_order else " DESC")
         self._log = logging.getLogger("sync")
 
     def wake(self, user_id: str) -> None:
@@ -72,10 +76,12 @@ class Publisher:
     async def _replay(self) -> None:
         while True:
             await asyncio.sleep(self._settings.sync_replay_s)
-            if not self._pubnub.guard.breaker.would_admit():
+            away = not self._pubnub.guard.breaker.would_admit()
+            if away and self._settings.sync_keeps_unpublished:
                 continue
+            statement = _DROP if away else _WAITING
             try:
-                rows = await self._primary.run(lambda connection: connection.fetch(_WAITING))
+                rows = await self._primary.run(lambda connection: connection.fetch(statement))  # noqa: B023 - awaited here
             except DatabaseDown as error:
                 self._log.warning("the outbox was not read", extra={"cause": str(error)})
                 continue
@@ -88,7 +94,7 @@ class Publisher:
             return Outcome.BUSY
         try:
             # Read after the lock, in a statement of its own: an older snapshot would show what another replica published.
-            rows = await connection.fetch(_ROWS, user_id, timeout=timeout_s)
+            rows = await connection.fetch(self._rows, user_id, timeout=timeout_s)
             for row in rows:
                 await self._publish(connection, row, timeout_s)
         except NotPublished as error:
@@ -100,7 +106,11 @@ class Publisher:
 
     async def _publish(self, connection: Connection, row: asyncpg.Record, timeout_s: float) -> None:
         if row["id"] not in self._published:
-            await self._pubnub.publish(row["channel"], row["message"].encode())
+            await self._send(row)
         self._published.add(row["id"])
         await connection.execute(_DELETE, row["id"], timeout=timeout_s)
         self._published.discard(row["id"])
+
+    async def _send(self, row: asyncpg.Record) -> None:
+        for _ in range(self._settings.sync_replay_copies if row["waited"] else 1):
+            await self._pubnub.publish(row["channel"], row["message"].encode())
