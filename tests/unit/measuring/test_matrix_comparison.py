@@ -125,10 +125,10 @@ def test_the_reasons_by_which_our_trouble_is_known_are_those_of_the_judge() -> N
     import inspect
 
     from accuracy.matrix.sabotages import SABOTAGES
-    from steady_state import blindness
+    from steady_state import blindness, starvation
     from steady_state.criteria import validity
 
-    said = inspect.getsource(blindness) + inspect.getsource(validity)
+    said = inspect.getsource(blindness) + inspect.getsource(starvation) + inspect.getsource(validity)
     reasons = [row.reason.removeprefix("replication ").removeprefix("pods ") for row in SABOTAGES]
     assert all(reasons)
     assert [words for words in (*OUR_TROUBLE, *reasons) if words not in said] == []
