@@ -1,4 +1,4 @@
-"""Command line: `orchestrator gate | judge | explain | flaws | sandbox`."""
+"""Command line: `orchestrator gate | judge | explain | heal | abort | note | flaws | sandbox`."""
 
 from __future__ import annotations
 
@@ -6,17 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from orchestrator import gate
-from orchestrator.errors import OrchestratorError, RefusedError
-from orchestrator.explain import screens
-from orchestrator.report import terminal
-from orchestrator.report.pooled import pooled
-from orchestrator.report.writing import judge_directory, report_text, write_reports
-from orchestrator.run_directory import open_run_directory
-from orchestrator.sandbox_process import sandbox_command
-from steady_state.pooling import NotPoolableError, pool
+from orchestrator.errors import OrchestratorError
 from steady_state.recording import RecordingError
-from steady_state.verdict import EXIT_CODES
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -24,7 +15,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = sys.argv[1:] if arguments is None else arguments
     # Its options are the sandbox's own business, `--help` too.
     if given[:1] == ["sandbox"]:
-        return sandbox_command(given[1:])
+        return _sandbox(given[1:])
     options = _parser().parse_args(given)
     try:
         code: int = options.run(options)
@@ -42,11 +33,38 @@ def _parser() -> argparse.ArgumentParser:
         "CHAOS_SEED (the number in an earlier run's report).",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    _add_running(commands)
+    _add_judging(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction
+
+
+def _add_running(commands: Commands[argparse.ArgumentParser]) -> None:
     gating = commands.add_parser(
         "gate", help="run an experiment for CI: exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 refused before start, 4 our own error"
     )
     gating.add_argument("experiment", type=Path)
-    gating.set_defaults(run=lambda options: gate.run(options.experiment))
+    gating.set_defaults(run=_gate)
+    aborting = commands.add_parser("abort", help="end a run that is going in another terminal; exit 0 when nothing is left behind, else 1")
+    aborting.add_argument("run_directory", type=Path)
+    aborting.add_argument("--reason", default="no reason given", help="kept in the report")
+    aborting.set_defaults(run=_abort)
+    noting = commands.add_parser("note", help="put words on the timeline of a run that is going, and into its report")
+    noting.add_argument("run_directory", type=Path)
+    noting.add_argument("text")
+    noting.set_defaults(run=_note)
+    healing = commands.add_parser("heal", help="take away what runs left behind; exit 0 when the target is clean, else 1")
+    healing.add_argument("run_directory", type=Path, nargs="?", help="default: every run in ./runs")
+    healing.add_argument("--target", metavar="NAME", help="only runs on the target description of this name")
+    healing.add_argument("--list", action="store_true", help="show what is open and touch nothing")
+    healing.add_argument("--json", action="store_true", help="one JSON list on stdout")
+    healing.set_defaults(run=_heal)
+
+
+def _add_judging(commands: Commands[argparse.ArgumentParser]) -> None:
     judging = commands.add_parser(
         "judge", help="judge a recording again and write its reports; exit 0 PASS, 1 FAIL, 2 INCONCLUSIVE, 3 no recording"
     )
@@ -59,45 +77,59 @@ def _parser() -> argparse.ArgumentParser:
     explaining.add_argument("run_directory", type=Path)
     explaining.add_argument("--cell", metavar="FAULT/CRITERION", help="this cell alone, whatever its verdict")
     explaining.set_defaults(run=_explain)
+
+
+def _add_sandbox(commands: Commands[argparse.ArgumentParser]) -> None:
     flaws = commands.add_parser("flaws", help="the defects that can be planted in the sandbox, and the cell that each must turn")
     flaws.add_argument("--json", action="store_true")
-    flaws.set_defaults(run=lambda options: sandbox_command(["flaws", *(["--json"] if options.json else [])]))
+    flaws.set_defaults(run=lambda options: _sandbox(["flaws", *(["--json"] if options.json else [])]))
     commands.add_parser("sandbox", help="up | status | env | down ...: the Media Gateway in small, on this machine")
-    return parser
+
+
+# Each command imports what it needs: the guardian's heal must not wait for the libraries of a report.
+
+
+def _gate(options: argparse.Namespace) -> int:
+    from orchestrator import gate
+
+    return gate.run(options.experiment)
+
+
+def _abort(options: argparse.Namespace) -> int:
+    from orchestrator import operator_commands
+
+    return operator_commands.abort(options.run_directory, options.reason)
+
+
+def _note(options: argparse.Namespace) -> int:
+    from orchestrator import operator_commands
+
+    return operator_commands.note(options.run_directory, options.text)
+
+
+def _heal(options: argparse.Namespace) -> int:
+    from orchestrator import heal_command
+
+    return heal_command.run(options.run_directory, target=options.target, look_only=options.list, as_json=options.json)
+
+
+def _judge(options: argparse.Namespace) -> int:
+    from orchestrator import judge_command
+
+    return judge_command.run(options.run_directory, check=options.check)
 
 
 def _explain(options: argparse.Namespace) -> int:
+    from orchestrator.explain import screens
+
     print(screens(options.run_directory, options.cell))
     return 0
 
 
-def _judge(options: argparse.Namespace) -> int:
-    if len(options.run_directory) > 1:
-        return _pool(options)
-    path = options.run_directory[0]
-    directory = open_run_directory(path)
-    if options.check:
-        same = directory.report.is_file() and directory.report.read_text(encoding="utf-8") == report_text(judge_directory(directory))
-        print(f"{directory.report}: {'the recording gives the same report' if same else 'the recording gives ANOTHER report'}")
-        return 0 if same else 1
-    report = write_reports(directory)
-    print(terminal.grid(report))
-    print(f"verdict={report['verdict']} exit={report['exit_code']} run={path}")
-    return int(report["exit_code"])
+def _sandbox(arguments: list[str]) -> int:
+    from orchestrator.sandbox_process import sandbox_command
 
-
-def _pool(options: argparse.Namespace) -> int:
-    """Several runs of one plan together; the exit code is that of the worst. Raises RefusedError when they are not of one plan."""
-    if options.check:
-        raise RefusedError("--check compares one run with its report.json; give it one run directory")
-    try:
-        found = pool([judge_directory(open_run_directory(path)) for path in options.run_directory])
-    except NotPoolableError as error:
-        raise RefusedError(str(error)) from error
-    code = EXIT_CODES[found.verdict]
-    print(pooled(found))
-    print(f"verdict={found.verdict.value} exit={code} runs={len(found.runs)}")
-    return code
+    return sandbox_command(arguments)
 
 
 if __name__ == "__main__":

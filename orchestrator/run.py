@@ -18,6 +18,7 @@ from orchestrator.errors import OrchestratorError, RefusedError
 from orchestrator.fault_life import FaultLife
 from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
+from orchestrator.inbox import Inbox
 from orchestrator.ledger import Ledger
 from orchestrator.load.worker import Live
 from orchestrator.plan import Plan
@@ -40,6 +41,7 @@ STEADY_S = 10.0
 STEADY_WITHIN_S = 90.0
 """Then the run is refused, with the reasons of the last look."""
 LOOK_PERIOD_S = 0.5
+LISTEN_PERIOD_S = 0.25
 RESULTS_LAG_S = 1.5
 """A second's row of the load is there this long after its end, when the platform answers as it should."""
 
@@ -72,7 +74,9 @@ class Run:
         self._watching: Watching | None = None
         self._aborted = latch.as_event(asyncio.get_running_loop())
         self._lives: dict[str, FaultLife] = {}
+        self._inbox = Inbox(setting.directory.path)
         self._guard: asyncio.Task[None] | None = None
+        self._listener = asyncio.create_task(self._listen())
         self.start: float | None = None
         self.last_event = "preparing"
         # In the recording from the first moment on: a run that is aborted at once has a report, too.
@@ -149,6 +153,7 @@ class Run:
             self._guard.cancel()
         with contextlib.suppress(OrchestratorError):
             self._phase("end" if ended == "completed" else "aborting", detail=reason)
+        self._listener.cancel()
         await asyncio.gather(*(life.settled() for life in self._lives.values()))
         if ended == "completed" and not await self._drained():
             ended, reason = "aborted", self._latch.reason
@@ -191,6 +196,17 @@ class Run:
                 self._latch.set(lost)
                 self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
                 return
+
+    async def _listen(self) -> None:
+        """What operators say in other terminals goes on the timeline; an abort ends the run."""
+        while True:
+            for message in self._inbox.take():
+                said = f"operator: {message.text}"
+                if message.kind == "abort":
+                    self._latch.set(f"abort by {said}")
+                with contextlib.suppress(OrchestratorError):
+                    self._recorder.record(NoteLine(t=message.t, text=said if message.kind == "note" else self._latch.reason))
+            await self._clock.sleep_until(self._clock.now() + LISTEN_PERIOD_S)
 
     def _unsteady(self) -> list[str]:
         """Reasons against starting, from the newest STEADY_S of the recording."""

@@ -12,6 +12,9 @@ from typing import Any
 
 from orchestrator.errors import RefusedError
 
+RUNS = Path("runs")
+"""Where runs are kept, below the folder that a command is given in."""
+
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
@@ -39,6 +42,15 @@ class RunDirectory:
     def target(self) -> Path:
         return self.path / "target.yaml"
 
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+    @property
+    def owned_sandbox(self) -> Path:
+        """The status of the sandbox that the run started and ends, where it did."""
+        return self.path / "sandbox.json"
+
     def save(self, name: str, content: str) -> None:
         """Write a file whole or not at all."""
         unfinished = self.path / f".{name}.unfinished"
@@ -63,6 +75,12 @@ def create_run_directory(runs: Path, *, wall: datetime, tag: int) -> RunDirector
             f"the run directory {path} cannot be made ({error.strerror}); run in a directory that you may write to"
         ) from error
     return RunDirectory(path)
+
+
+def run_directories(runs: Path) -> list[RunDirectory]:
+    """All runs below a folder, the oldest first."""
+    found = sorted(path for path in runs.iterdir() if path.is_dir() and not path.is_symlink()) if runs.is_dir() else []
+    return [RunDirectory(path.resolve()) for path in found]
 
 
 def open_run_directory(path: Path) -> RunDirectory:

@@ -83,6 +83,18 @@ class SandboxProcess:
         return False
 
     @property
+    def status(self) -> dict[str, Any]:
+        """What it said of itself when it was up."""
+        return self._status
+
+    @property
+    def lifeline(self) -> int:
+        """The descriptor by which it lives: it ends when nobody holds it any more."""
+        assert self._process is not None
+        assert self._process.stdin is not None
+        return self._process.stdin.fileno()
+
+    @property
     def target(self) -> Path:
         """The description that the sandbox wrote."""
         return Path(self._status["target"])

@@ -9,7 +9,6 @@ import signal
 import threading
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
-from pathlib import Path
 from types import FrameType
 from typing import Any, TypeVar
 
@@ -19,14 +18,17 @@ from orchestrator.abort import AbortLatch
 from orchestrator.binding import bind
 from orchestrator.errors import HarnessError, OrchestratorError, RefusedError
 from orchestrator.faults.base import Receipt
+from orchestrator.guardian_process import GuardianProcess
 from orchestrator.ledger import Ledger
+from orchestrator.leftovers import refuse_leftovers
 from orchestrator.plan import PREPARE_LEAD_S, Plan, read_plan, scaled
 from orchestrator.portal import LoopThread
 from orchestrator.progress import Progress, announce
 from orchestrator.report import terminal
 from orchestrator.report.writing import write_reports
 from orchestrator.run import Ended, Run, Setting
-from orchestrator.run_directory import RunDirectory, create_run_directory
+from orchestrator.run_directory import RUNS, RunDirectory, create_run_directory
+from orchestrator.run_lock import RunLock
 from orchestrator.sandbox_process import PASSWORD, PASSWORD_ENV, UP_WITHIN_S, SandboxProcess
 from orchestrator.targeting import Choice, choose, described
 from probes.clock import SystemClock
@@ -35,7 +37,6 @@ T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 LOOK_S = 0.05
 FINISH_WITHIN_S = 90.0
-RUNS = Path("runs")
 
 
 class Aborted(Exception):  # noqa: N818 - a course of events, not an error
@@ -64,6 +65,8 @@ class Session:
         self._loop: LoopThread | None = None
         self._run: Run | None = None
         self._sandbox: SandboxProcess | None = None
+        self._guardian: GuardianProcess | None = None
+        self._lock: RunLock | None = None
         self._progress: Progress | None = None
         self._handlers: dict[signal.Signals, Any] = {}
         self._finishing = threading.Lock()
@@ -71,13 +74,18 @@ class Session:
     def prepare(self) -> None:
         """Start the sandbox where it is ours, then load and samplers. Raises RefusedError or Aborted."""
         self._catch_signals()
+        if not self.choice.owned:
+            refuse_leftovers(RUNS, self.choice.description)
         seed = secrets.randbits(32) if self.choice.seed is None else self.choice.seed
         self.directory = create_run_directory(RUNS, wall=self.clock.wall(), tag=secrets.randbits(16))
+        self._lock = RunLock(self.directory.lock)
+        self._lock.take()
         announce(f"run {self.directory.path}: {self.plan.title}")
         text = self._come_up() if self.choice.owned else self.choice.text
         description = described(text, source=str(self.directory.target))
         self.directory.save("target.yaml", text)
         self.directory.save_json("experiment.json", dict(self.experiment))
+        self._guardian = GuardianProcess(self.directory, lifeline=self._sandbox.lifeline if self._sandbox else None)
         self._loop = LoopThread()
         setting = Setting(self.plan, self.judged, description, self.directory, seed)
         self._work(self._make_run(setting))
@@ -140,13 +148,23 @@ class Session:
                 self._progress.stop()
             if self._loop is not None:
                 self._loop.close()
-            if self._sandbox is not None:
-                self._sandbox.stop()
+            self._let_go()
         except HarnessError as error:
             announce(f"warning: {error}")
         finally:
             self._restore_signals()
             announce(self.last_line(), to_stdout=True)
+
+    def _let_go(self) -> None:
+        """First of the lock, for the guardian heals what is left; then of the sandbox, which the guardian holds as well."""
+        if self._lock is not None:
+            self._lock.release()
+        try:
+            if self._guardian is not None:
+                self._guardian.let_go(clean=not self.open_receipts())
+        finally:
+            if self._sandbox is not None:
+                self._sandbox.stop()
 
     def last_line(self) -> str:
         """`verdict=PASS exit=0 run=runs/<id>`; REFUSED where nothing was injected, ERROR where we failed.
@@ -182,6 +200,8 @@ class Session:
                 raise Aborted
             if self.clock.now() > deadline:
                 raise RefusedError(f"the sandbox was not up within {UP_WITHIN_S:g} s")
+        assert self.directory is not None
+        self.directory.save_json("sandbox.json", self._sandbox.status)
         return self._sandbox.target.read_text(encoding="utf-8")
 
     async def _make_run(self, setting: Setting) -> None:

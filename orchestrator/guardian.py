@@ -1,0 +1,63 @@
+"""The guardian: a small process that waits until a run lets go of a pipe, and then heals what the run left.
+
+Standard library only, and as little of it as may be: it must stay small and has nothing to say while the run lives. It holds
+the lifeline of a sandbox that the run owns (a descriptor that it inherits and never uses), so that there is something to heal.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+AT_MOST_TRIES = 40
+LONGEST_PAUSE_S = 15.0
+"""A target that is down is tried for about ten minutes: what was injected must not stay once it is back."""
+HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
+
+
+def main() -> int:
+    """`guardian LEDGER TRIES`: exit 0 when nothing is left, 1 when something is."""
+    ledger, tries = Path(sys.argv[1]), int(sys.argv[2])
+    for heard in HEARD:
+        signal.signal(heard, signal.SIG_IGN)
+    while os.read(0, 64):
+        pass
+    pause_s = 0.5
+    for number in range(tries):
+        if not _open(ledger):
+            return 0
+        if number:
+            threading.Event().wait(pause_s)
+            pause_s = min(LONGEST_PAUSE_S, 2 * pause_s)
+        _heal(ledger.parent)
+    return 1 if _open(ledger) else 0
+
+
+def _open(ledger: Path) -> bool:
+    """Whether a receipt is open. A line that a crash cut off was followed by no injection."""
+    faults: set[str] = set()
+    for line in ledger.read_text(encoding="utf-8", errors="replace").splitlines() if ledger.exists() else []:
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            continue
+        if entry["event"] == "opened":
+            faults.add(entry["receipt"]["fault"])
+        else:
+            faults.discard(entry["fault"])
+    return bool(faults)
+
+
+def _heal(run: Path) -> None:
+    with (run / "guardian.log").open("ab") as log:
+        command = [sys.executable, "-m", "orchestrator", "heal", str(run)]
+        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

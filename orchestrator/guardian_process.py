@@ -1,0 +1,54 @@
+"""The guardian as the run sees it: started before anything can be left behind, let go of at the end."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+from orchestrator.errors import HarnessError
+from orchestrator.guardian import AT_MOST_TRIES
+from orchestrator.run_directory import RunDirectory
+
+END_WITHIN_S = 30.0
+"""One heal with a harder second way, on a sandbox that ends afterwards."""
+
+
+class GuardianProcess:
+    """Lives as long as this process holds the pipe on its standard input, and then until nothing is left."""
+
+    def __init__(self, directory: RunDirectory, *, lifeline: int | None) -> None:
+        """`lifeline`: the descriptor by which our own sandbox lives; the guardian keeps it, too. Raises HarnessError."""
+        self._log = directory.path / "guardian.log"
+        self._owns_sandbox = lifeline is not None
+        tries = 1 if self._owns_sandbox else AT_MOST_TRIES
+        try:
+            # A session of its own: what ends the run's terminal must not end the guardian.
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "orchestrator.guardian", str(directory.ledger.resolve()), str(tries)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                pass_fds=() if lifeline is None else (lifeline,),
+                cwd=os.getcwd(),
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise HarnessError(f"the guardian could not be started: {error}") from error
+
+    @property
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def let_go(self, *, clean: bool) -> None:
+        """The run is over. Waits for the end where nothing is left or the sandbox ends with us. Raises HarnessError."""
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        if not clean and not self._owns_sandbox:
+            raise HarnessError(f"something is left behind; the guardian goes on trying to heal it, see {self._log}")
+        try:
+            self._process.wait(END_WITHIN_S)
+        except subprocess.TimeoutExpired as error:
+            self._process.kill()
+            self._process.wait()
+            raise HarnessError(f"the guardian did not end within {END_WITHIN_S:g} s and was killed, see {self._log}") from error

@@ -1,0 +1,96 @@
+"""The way back from a run that is over: every open receipt of its ledger is healed. The guardian and `orchestrator heal` share it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from orchestrator.errors import HealFailed, OrchestratorError
+from orchestrator.fault_life import HEAL_S
+from orchestrator.faults.base import Receipt
+from orchestrator.faults.kinds import fault_of
+from orchestrator.ledger import Ledger
+from orchestrator.run_directory import RunDirectory
+from orchestrator.run_lock import RunLock
+from orchestrator.targeting import described
+from probes.clients.unreachable import Unreachable
+from probes.clock import Clock
+from probes.target import TargetDescription
+
+State = Literal["open", "healed", "gone", "left", "live"]
+BY_HAND = "take it away as the receipt in {ledger} says, then run `orchestrator heal` again"
+
+
+@dataclass(frozen=True, slots=True)
+class Remains:
+    """One receipt and what became of it.
+
+    `state`: open (looked at only), healed (taken away, read back), gone (its sandbox is no more), left (not healed),
+    live (its run is still going, so nobody else touches it). `remedy` is the manual command of one that is left.
+    """
+
+    run: str
+    fault: str
+    kind: str
+    target: str
+    state: State
+    trouble: str = ""
+    remedy: str = ""
+
+    @property
+    def clean(self) -> bool:
+        return self.state in ("healed", "gone")
+
+
+def remains(directory: RunDirectory) -> list[Remains]:
+    """The open receipts of a run, the newest first; touches nothing. Raises HarnessError when the ledger cannot be read."""
+    return [_told(directory, receipt, "open") for receipt in Ledger(directory.ledger).open_receipts()]
+
+
+async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
+    """Heal every open receipt and look. What cannot be healed is said, never raised.
+
+    Raises HarnessError when the ledger cannot be read or written, PlanError when the saved target description is unreadable.
+    """
+    with RunLock(directory.lock) as lock:
+        if not lock.take():
+            return [_told(directory, receipt, "live") for receipt in Ledger(directory.ledger).open_receipts()]
+        ledger = Ledger(directory.ledger)
+        receipts = ledger.open_receipts()
+        if not receipts:
+            return []
+        description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
+        # At once, not one after another: a target that hangs must not hold up the others.
+        return list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
+
+
+async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Remains:
+    if _sandbox_is_gone(directory, description):
+        ledger.close(receipt)
+        return _told(directory, receipt, "gone")
+    try:
+        fault = fault_of(receipt, description, clock)
+        try:
+            async with asyncio.timeout(HEAL_S):
+                await fault.heal(receipt)
+        finally:
+            await fault.close()
+    except HealFailed as error:
+        return _told(directory, receipt, "left", error.what, error.remedy)
+    except (OrchestratorError, Unreachable, TimeoutError, OSError, KeyError, ValueError) as error:
+        trouble = str(error) or f"not healed within {HEAL_S:g} s"
+        return _told(directory, receipt, "left", trouble, BY_HAND.format(ledger=directory.ledger))
+    ledger.close(receipt)
+    return _told(directory, receipt, "healed")
+
+
+def _sandbox_is_gone(directory: RunDirectory, description: TargetDescription) -> bool:
+    """Whether the run had a sandbox of its own, which took the faults with it when it ended: its kubeconfig is removed last."""
+    kubernetes = description.kubernetes
+    return directory.owned_sandbox.exists() and kubernetes is not None and not Path(kubernetes.kubeconfig).exists()
+
+
+def _told(directory: RunDirectory, receipt: Receipt, state: State, trouble: str = "", remedy: str = "") -> Remains:
+    return Remains(directory.run_id, receipt.fault, receipt.kind, receipt.target, state, trouble, remedy)
