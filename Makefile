@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,9 @@ calibrate: set-up-test ## measure outages of known length with the real load, sa
 
 aa: set-up-test ## N runs without faults under placebo timelines, and N healthy runs with all faults: false alarms (N=10: 90 min)
 	@$(BIN)/python -m accuracy.alarms $(if $(N),--runs $(N))
+
+killtest: set-up-test ## kill N runs with SIGKILL at moments of their lives: is the target clean afterwards? (N=60: 40 min)
+	@$(BIN)/python -m accuracy.killing $(if $(N),--kills $(N))
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 FOLDER = Path("results")
-Target = Literal["calibrate", "matrix", "aa"]
+Target = Literal["calibrate", "matrix", "aa", "killing"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,6 +60,8 @@ class Plan:
     criteria: CriteriaSet
     scale_time: float = 1.0
     scale_load: float = 1.0
+    overlap: bool = False
+    """Faults may come before the last one has settled; what cannot be told apart then is INCONCLUSIVE."""
 
     @property
     def rate_per_s(self) -> float:
@@ -92,7 +94,13 @@ def read_plan(experiment: Mapping[str, Any]) -> Plan:
                 "extensions.orchestrator.criteria", f"set {criteria.name} says nothing about {fault.kind}", "add it or choose another set"
             )
     return Plan(
-        str(experiment.get("title", "")), length_s, tuple(sorted(faults, key=lambda one: one.at_s)), foreign, _load(settings), criteria
+        title=str(experiment.get("title", "")),
+        length_s=length_s,
+        faults=tuple(sorted(faults, key=lambda one: one.at_s)),
+        foreign=foreign,
+        load=_load(settings),
+        criteria=criteria,
+        overlap=_switch(settings, "overlap"),
     )
 
 
@@ -123,6 +131,17 @@ def _scaled_fault(fault: PlannedFault, time_scale: float) -> PlannedFault:
 
 def _require_room(plan: Plan) -> None:
     """Each fault needs its hold and room to settle before the next one, and `prepare` before the first."""
+    if not plan.overlap:
+        _require_room_to_settle(plan)
+    if plan.faults and plan.faults[0].at_s < PREPARE_LEAD_S:
+        raise PlanError(
+            f"method.{plan.faults[0].name}.at",
+            f"{plan.faults[0].at_s:.1f} s after the start is too early: a fault is prepared {PREPARE_LEAD_S:g} s before",
+            "move it or lower the time scale",
+        )
+
+
+def _require_room_to_settle(plan: Plan) -> None:
     ends = [*(fault.at_s for fault in plan.faults), plan.length_s][1:]
     for fault, end in zip(plan.faults, ends, strict=True):
         needed = fault.hold_s + SETTLE_ROOM_S
@@ -133,12 +152,6 @@ def _require_room(plan: Plan) -> None:
                 f"its hold of {fault.hold_s:g} s and {SETTLE_ROOM_S:g} s to settle",
                 "lower the time scale (CHAOS_TIME_SCALE) or move the faults apart" if plan.scale_time > 1 else "move the faults apart",
             )
-    if plan.faults and plan.faults[0].at_s < PREPARE_LEAD_S:
-        raise PlanError(
-            f"method.{plan.faults[0].name}.at",
-            f"{plan.faults[0].at_s:.1f} s after the start is too early: a fault is prepared {PREPARE_LEAD_S:g} s before",
-            "move it or lower the time scale",
-        )
 
 
 def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -147,7 +160,7 @@ def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
         raise PlanError(
             "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
         )
-    known = {"name", "length", "load", "criteria", "observe"}
+    known = {"name", "length", "load", "criteria", "observe", "overlap"}
     unknown = sorted(set(found[0]) - known)
     if unknown:
         raise PlanError(f"extensions.orchestrator.{unknown[0]}", "this key is not known", f"use {', '.join(sorted(known))}")
@@ -289,14 +302,19 @@ def _check_names(method: list[Mapping[str, Any]]) -> None:
 
 def _check_observing(settings: Mapping[str, Any], faults: tuple[PlannedFault, ...]) -> None:
     """A timeline without a fault proves nothing, so it must be meant: then the platform is only watched."""
-    observe = settings.get("observe", False)
-    if not isinstance(observe, bool):
-        raise PlanError("extensions.orchestrator.observe", f"it is {observe!r}", "make it true or leave it out")
+    observe = _switch(settings, "observe")
     if observe and faults:
         raise PlanError("extensions.orchestrator.observe", "the method has faults", "leave it out, or take the faults away")
     if not observe and not faults:
         fix = f'add one of {", ".join(KINDS)}, or say "observe": true to watch the platform without a fault'
         raise PlanError("method", "it has no fault", fix)
+
+
+def _switch(settings: Mapping[str, Any], key: str) -> bool:
+    value = settings.get(key, False)
+    if not isinstance(value, bool):
+        raise PlanError(f"extensions.orchestrator.{key}", f"it is {value!r}", "make it true or leave it out")
+    return value
 
 
 def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, float], length_s: float) -> None:

@@ -54,7 +54,7 @@ class Cluster:
         self._http = httpx.AsyncClient(
             base_url=config.server,
             headers={"authorization": f"Bearer {user['token']}"},
-            verify=_trusting(config.document["clusters"][0]["cluster"]),
+            verify=trusting(config.document["clusters"][0]["cluster"]),
             timeout=CALL_S,
             trust_env=False,
         )
@@ -84,7 +84,8 @@ class Cluster:
         return seen and counts == [wanted] * 3 and len(listed["items"]) == wanted
 
 
-def _trusting(cluster: Mapping[str, Any]) -> ssl.SSLContext:
+def trusting(cluster: Mapping[str, Any]) -> ssl.SSLContext:
+    """What to trust when this cluster of a kubeconfig is called."""
     if "certificate-authority" in cluster:
         return ssl.create_default_context(cafile=cluster["certificate-authority"])
     return ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())

@@ -123,16 +123,16 @@ def chaos_run(folder: Path, experiment: str, **more: str) -> Command:
     return start(folder, "chaostoolkit", "--no-version-check", "run", str(EXPERIMENTS / experiment), **more)
 
 
-def run_until(tmp_path: Path, experiment: str, condition: Callable[[dict[str, Any]], bool]) -> Command:
+def run_until(tmp_path: Path, experiment: str, condition: Callable[[dict[str, Any]], bool], **more: str) -> Command:
     """A run that has recorded such a line; one that was refused because the machine was busy is started once more, and says so."""
-    command = chaos_run(fresh(tmp_path), experiment)
+    command = chaos_run(fresh(tmp_path), experiment, **more)
     try:
         command.wait_for_line(condition)
     except AssertionError:
         if command.process.poll() is None or NOT_STEADY not in command.errors.read_text():
             raise
         print(f"repeated once, the first run was refused:\n{command.said()}")
-        command = chaos_run(fresh(tmp_path), experiment)
+        command = chaos_run(fresh(tmp_path), experiment, **more)
         command.wait_for_line(condition)
     return command
 

@@ -86,6 +86,19 @@ def test_every_experiment_that_we_ship_is_valid() -> None:
         assert bool(plan.faults) is (file.name != "observe.json")
 
 
+def test_faults_may_overlap_where_that_is_meant() -> None:
+    document = full()
+    for number, activity in enumerate(document["method"][:-1]):
+        activity["at"] = f"{60 + number}s"
+    with pytest.raises(PlanError, match="to settle; move the faults apart"):
+        plan_of(document)
+    document["extensions"][0]["overlap"] = True
+    assert plan_of(document).overlap
+    document["method"][0]["at"] = "5s"
+    with pytest.raises(PlanError, match="too early: a fault is prepared 12 s before"):
+        plan_of(document)
+
+
 @pytest.mark.parametrize(("time_scale", "words"), [(16, "28 s to settle"), (60, "28 s to settle"), (0.5, "0.5 is not a scale")])
 def test_a_scale_whose_slots_are_too_short_is_refused(time_scale: float, words: str) -> None:
     with pytest.raises(PlanError, match=words):

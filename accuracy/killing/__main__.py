@@ -1,0 +1,97 @@
+"""Command line of the kill test: `python -m accuracy.killing [--kills N]`."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from accuracy.arguments import at_least_one
+from accuracy.killing.kill import CLEAN_WITHIN_S, Killed, kill
+from accuracy.killing.moments import moments
+from accuracy.results import Results, write_results
+from accuracy.sandbox import DetachedSandbox, SandboxTrouble
+
+KILLS = 60
+AIM_S = 2.0
+"""Source: issue "nothing is left behind": clean within 2 s of the death on the sandbox."""
+INTERRUPTED = 130
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Exit code: 0 the target was clean after every kill; 1 it was not, or no sandbox can be had; 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m accuracy.killing", description="Kill runs with SIGKILL at moments of their lives.")
+    parser.add_argument("--kills", type=at_least_one, default=KILLS, metavar="N", help=f"default: {KILLS} (half a minute each)")
+    options = parser.parse_args(arguments)
+    found: list[Killed] = []
+    code = 1
+    try:
+        with DetachedSandbox.up(f"kill-{os.getpid()}") as sandbox:
+            asyncio.run(_all(options.kills, sandbox, found))
+    except SandboxTrouble as error:
+        print(f"killing: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    print(f"written: {write_results(_results(found, options.kills))}")
+    print(_figure(found, options.kills))
+    return 0 if _met(found, options.kills) else code
+
+
+async def _all(count: int, sandbox: DetachedSandbox, found: list[Killed]) -> None:
+    environment = sandbox.environment()
+    folder = Path(tempfile.mkdtemp(prefix="chaos-kill-"))
+    for number, moment in enumerate(moments(count), start=1):
+        place = folder / f"{number:02d}"
+        place.mkdir()
+        killed = await kill(moment, place, environment)
+        found.append(killed)
+        print(f"[{number}/{count}] {_words(killed)}", flush=True)
+        if killed.good:
+            shutil.rmtree(place, ignore_errors=True)
+        elif not killed.trouble:
+            # The next run would be refused, or would be judged on what this one left.
+            print(f"  kept: {place}")
+            sandbox.plant()
+    if all(one.good for one in found):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _words(killed: Killed) -> str:
+    opened = ", ".join(killed.open) or "nothing"
+    if killed.trouble:
+        return f"{killed.moment}: {killed.trouble} <<<"
+    if killed.clean_after_s is None:
+        return f"{killed.moment}: open {opened}; LEFT after {CLEAN_WITHIN_S:g} s: {', '.join(killed.left)} <<<"
+    return f"{killed.moment}: open {opened}; clean after {killed.clean_after_s:.2f} s"
+
+
+def _met(found: Sequence[Killed], planned: int) -> bool:
+    return len(found) == planned and all(one.good for one in found)
+
+
+def _figure(found: Sequence[Killed], planned: int) -> str:
+    clean = [one.clean_after_s for one in found if one.good and one.clean_after_s is not None]
+    longest = f"at the latest after {max(clean):.2f} s, {sum(one <= AIM_S for one in clean)} within {AIM_S:g} s" if clean else ""
+    return f"kill test: clean after {len(clean)} of {planned} kills, {longest}".rstrip(", ")
+
+
+def _results(found: Sequence[Killed], planned: int) -> Results:
+    clean = [one.clean_after_s for one in found if one.good and one.clean_after_s is not None]
+    figures = {
+        "kills": planned,
+        "clean": len(clean),
+        "latest_s": max(clean, default=None),
+        "within_aim": sum(one <= AIM_S for one in clean),
+    }
+    goal = f"the target is clean after every kill (aim: within {AIM_S:g} s)"
+    return Results("killing", goal, _met(found, planned), figures, [asdict(one) for one in found])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,92 @@
+"""A sandbox that outlives its runs: an operator's words reach a run, and a killed run is healed by its guardian."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from e2e_command import Command, environment, marked, run_until, start
+from test_endings import held
+
+WITHIN_S = 30.0
+
+
+def sandbox(*arguments: str, variables: dict[str, str]) -> str:
+    return subprocess.run([sys.executable, "-m", "sandbox", *arguments], env=variables, capture_output=True, text=True, check=True).stdout
+
+
+@pytest.fixture(scope="module")
+def outlasting() -> Iterator[dict[str, str]]:
+    """What `sandbox env` exports of a detached sandbox."""
+    variables = environment()
+    name = f"outlasting-{variables['CHAOS_TEST_MARK'][:8]}"
+    try:
+        sandbox("up", "--detach", "--name", name, variables=variables)
+        said = sandbox("env", "--name", name, variables=variables)
+        pairs = (shlex.split(line.removeprefix("export "))[0].partition("=") for line in said.splitlines() if line.startswith("export "))
+        yield {key: value for key, _, value in pairs}
+    finally:
+        sandbox("down", "--name", name, variables=variables)
+        assert marked(variables["CHAOS_TEST_MARK"]) == []
+
+
+def proxies(exports: dict[str, str]) -> dict[str, Any]:
+    url = yaml.safe_load(Path(exports["CHAOS_TARGET"]).read_text())["roles"]["pubnub-link"]["toxiproxy_url"]
+    found: dict[str, Any] = httpx.get(f"{url}/proxies", trust_env=False).raise_for_status().json()
+    return found
+
+
+def until(condition: Callable[[], bool], command: Command) -> None:
+    deadline = time.monotonic() + WITHIN_S
+    while not condition():
+        assert time.monotonic() < deadline, command.said()
+        time.sleep(0.05)
+
+
+def test_a_killed_run_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    assert not proxies(outlasting)["pubnub"]["enabled"]
+    command.signal(signal.SIGKILL)
+    command.process.wait(10)
+    until(lambda: proxies(outlasting)["pubnub"]["enabled"], command)
+    assert command.left_behind(within_s=WITHIN_S) == []
+    events = [json.loads(line)["event"] for line in (command.directory / "ledger.jsonl").read_text().splitlines()]
+    assert events == ["opened", "healed"]
+    assert "pubnub-partition (partition) on link pubnub" in (command.directory / "guardian.log").read_text()
+    again = start(command.folder, "orchestrator", "heal", str(command.directory))
+    assert again.wait() == 0
+    assert "nothing is left behind" in again.output.read_text()
+
+
+def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    where = str(command.directory)
+    live = start_beside(command, "orchestrator", "heal", where)
+    assert live.wait() == 1
+    assert f"to end it: orchestrator abort runs/{command.directory.name}" in live.output.read_text()
+    assert start_beside(command, "orchestrator", "note", where, "the pager rang").wait() == 0
+    abort = start_beside(command, "orchestrator", "abort", where, "--reason", "users complain")
+    assert abort.wait() == 0, abort.said()
+    assert "is over: verdict=INCONCLUSIVE, 0 faults left behind" in abort.output.read_text()
+    assert command.wait() == 1
+    assert proxies(outlasting)["pubnub"]["enabled"]
+    assert command.report["ended"] == {"how": "aborted", "reason": "abort by operator: users complain"}
+    assert "operator: the pager rang" in [note["text"] for note in command.report["notes"]]
+    assert command.left_behind() == []
+
+
+def start_beside(command: Command, *arguments: str) -> Command:
+    """Another command in another terminal, in the folder of the first; its output goes elsewhere."""
+    folder = command.folder / f"beside-{len(list(command.folder.iterdir()))}"
+    folder.mkdir()
+    return start(folder, *arguments)
