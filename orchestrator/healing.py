@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from orchestrator.errors import HealFailed, OrchestratorError
+from orchestrator.errors import HealFailed, OrchestratorError, TargetError
 from orchestrator.fault_life import HEAL_S
 from orchestrator.faults.base import Receipt
 from orchestrator.faults.kinds import fault_of
 from orchestrator.ledger import Ledger
 from orchestrator.run_directory import RunDirectory
 from orchestrator.run_lock import RunLock
+from orchestrator.target_lease import lease_of
 from orchestrator.targeting import described
 from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
@@ -63,7 +65,10 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
             return []
         description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
         # At once, not one after another: a target that hangs must not hold up the others.
-        return list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
+        found = list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
+        if all(one.state == "healed" for one in found):
+            await _free(directory, description, clock)
+        return found
 
 
 async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Remains:
@@ -84,6 +89,14 @@ async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, descri
         return _told(directory, receipt, "left", trouble, BY_HAND.format(ledger=directory.ledger))
     ledger.close(receipt)
     return _told(directory, receipt, "healed")
+
+
+async def _free(directory: RunDirectory, description: TargetDescription, clock: Clock) -> None:
+    """Give up the lease of the run that is no more. Where that does not work it ends by itself."""
+    with contextlib.suppress(TargetError, Unreachable):
+        lease = lease_of(description, directory.run_id, clock)
+        if lease is not None:
+            await lease.give_up_anothers()
 
 
 def _sandbox_is_gone(directory: RunDirectory, description: TargetDescription) -> bool:

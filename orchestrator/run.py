@@ -14,7 +14,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from orchestrator.abort import AbortLatch
-from orchestrator.errors import OrchestratorError, RefusedError
+from orchestrator.errors import OrchestratorError, RefusedError, TargetError
 from orchestrator.fault_life import FaultLife
 from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
@@ -24,6 +24,7 @@ from orchestrator.load.worker import Live
 from orchestrator.plan import Plan
 from orchestrator.recorder import Recorder
 from orchestrator.run_directory import RunDirectory
+from orchestrator.target_lease import TargetLease, lease_of
 from orchestrator.traffic import Issue, Traffic
 from orchestrator.watching import Scene, Watching
 from probes.clients.unreachable import Unreachable
@@ -76,6 +77,8 @@ class Run:
         self._lives: dict[str, FaultLife] = {}
         self._inbox = Inbox(setting.directory.path)
         self._guard: asyncio.Task[None] | None = None
+        self._lease: TargetLease | None = None
+        self._renewal: asyncio.Task[None] | None = None
         self._listener = asyncio.create_task(self._listen())
         self.start: float | None = None
         self.last_event = "preparing"
@@ -91,8 +94,9 @@ class Run:
         return self._clock.now()
 
     async def prepare(self) -> None:
-        """Log users in, start load and samplers. Raises RefusedError."""
+        """Take the target for this run alone, log users in, start load and samplers. Raises RefusedError."""
         self._phase("preparing")
+        await self._take_lease()
         devices = await self._traffic.log_in()
         scene = Scene(self._setting.description, self._clock, self._setting.directory.run_id, devices)
         try:
@@ -102,6 +106,29 @@ class Run:
         self._watching.start(self._recorder.record)
         await self._traffic.start()
         self._guard = asyncio.create_task(self._guarded())
+
+    async def _take_lease(self) -> None:
+        try:
+            self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
+            if self._lease is not None:
+                await self._lease.take(self._tell)
+        except (TargetError, Unreachable) as error:
+            raise RefusedError(f"the target could not be taken for this run alone: {error}") from error
+        self._renewal = asyncio.create_task(self._renewed())
+
+    async def _renewed(self) -> None:
+        """Abort when somebody else may be on the target."""
+        if self._lease is not None:
+            lost = await self._lease.keep()
+            self._latch.set(lost)
+            self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
+
+    async def _give_up_lease(self) -> None:
+        if self._renewal is not None:
+            self._renewal.cancel()
+        if self._lease is not None:
+            with contextlib.suppress(TargetError):
+                await self._lease.give_up()
 
     async def wait_until_steady(self) -> None:
         """Return when the platform was steady for STEADY_S. Raises RefusedError with the reasons when that takes too long."""
@@ -160,6 +187,7 @@ class Run:
         if ended != "completed":
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
+        await self._give_up_lease()
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()
 

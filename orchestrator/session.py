@@ -19,6 +19,7 @@ from orchestrator.binding import bind
 from orchestrator.errors import HarnessError, OrchestratorError, RefusedError
 from orchestrator.faults.base import Receipt
 from orchestrator.guardian_process import GuardianProcess
+from orchestrator.guards import objections
 from orchestrator.ledger import Ledger
 from orchestrator.leftovers import refuse_leftovers
 from orchestrator.plan import PREPARE_LEAD_S, Plan, read_plan, scaled
@@ -32,6 +33,7 @@ from orchestrator.run_lock import RunLock
 from orchestrator.sandbox_process import PASSWORD, PASSWORD_ENV, UP_WITHIN_S, SandboxProcess
 from orchestrator.targeting import Choice, choose, described
 from probes.clock import SystemClock
+from probes.target import TargetDescription
 
 T = TypeVar("T")
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
@@ -91,6 +93,7 @@ class Session:
         self._work(self._make_run(setting))
         self._progress = Progress(self._of_run(), self.plan)
         self._progress.start()
+        self._work(self._guarded(description))
         self._work(self._of_run().prepare())
 
     def wait_until_steady(self) -> None:
@@ -207,6 +210,12 @@ class Session:
     async def _make_run(self, setting: Setting) -> None:
         # Kept here and not by the caller, who may have stopped waiting.
         self._run = Run(setting, self.clock, self.latch)
+
+    async def _guarded(self, description: TargetDescription) -> None:
+        """Raises RefusedError when the target must not be touched by this plan."""
+        against = await objections(self.plan, description, self.clock)
+        if against:
+            raise RefusedError("; ".join(against))
 
     def _work(self, work: Coroutine[Any, Any, T]) -> T:
         """Run it in the loop and wait in this thread, as long as the run is not aborted. Raises Aborted."""

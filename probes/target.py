@@ -40,6 +40,16 @@ class Kubernetes(Part):
     kubeconfig: Path
     context: str
     namespace: str
+    cluster_uid: str | None = Field(
+        default=None, description="uid of the namespace kube-system: a run on a context that leads elsewhere is refused"
+    )
+
+
+class BlastCaps(Part):
+    """How much one fault may take at once."""
+
+    pods: int = Field(default=1, ge=1, description="pods of one role")
+    share: float = Field(default=0.5, gt=0, le=1, description="share of a role's ready pods; a plan may take the last one where it says so")
 
 
 class Users(Part):
@@ -240,6 +250,7 @@ class TargetDescription(Part):
     load: TargetLoad = TargetLoad()
     shares_our_machine: bool = Field(default=False, description="the platform's pods run on the machine on which the orchestrator runs")
     kubernetes: Kubernetes | None = None
+    blast_caps: BlastCaps = BlastCaps()
     gateway_url: str
     users: Users | None = None
     content_id_format: str = Field(description="e.g. content-{number:05d}, numbers from 1")

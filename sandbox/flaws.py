@@ -127,7 +127,8 @@ FLAWS: tuple[Flaw, ...] = (
         fault="qdrant-partition",
         criterion="degradation",
         expected="FAIL",
-        settings={"search_snapshot_age_s": 90_000},
+        # Pages are kept for 2 s only: while they are there, nobody asks for the candidates.
+        settings={"search_snapshot_age_s": 90_000, "search_cache_s": 2},
         experiment="experiments/flaws/qdrant-partition.json",
     ),
     Flaw(

@@ -37,7 +37,7 @@ class Limits(Part):
     samples_after: int = 400
     rate_limited_ratio: float = 0.01
     delivery_within_s: float = 30.0
-    refill_s: float = 60.0
+    refill_s: float = 120.0
     refill_ratio: float = 0.9
     refill_lookups: int = Field(default=100, description="fewer lookups in 10 s cannot show a hit rate")
     amplification_factor: float = 3.0

@@ -36,11 +36,16 @@ class Receipt(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class BlastRadius:
-    """What a fault would touch: `count` of `total` things of one kind."""
+    """What a fault would touch: `count` of `total` things of one kind.
+
+    `capped`: they are pods, which the target description caps. `may_take_last`: the plan says that none needs to be left.
+    """
 
     what: str
     count: int
     total: int
+    capped: bool = False
+    may_take_last: bool = False
 
 
 @dataclass(frozen=True, slots=True)

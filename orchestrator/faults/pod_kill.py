@@ -41,7 +41,8 @@ class PodKill:
 
     async def preview(self) -> BlastRadius:
         ready = await self._ready_pods()
-        return BlastRadius(f"ready pods of {self._role.workload}", min(1, len(ready)), len(ready))
+        what, may_take_last = f"ready pods of {self._role.workload}", self._settings.may_take_last
+        return BlastRadius(what, min(1, len(ready)), len(ready), capped=True, may_take_last=may_take_last)
 
     async def prepare(self, rng: Random) -> Receipt:
         ready = await self._ready_pods()

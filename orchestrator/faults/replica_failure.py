@@ -48,7 +48,7 @@ class ReplicaFailure:
 
     async def preview(self) -> BlastRadius:
         pods = await self._pods()
-        return BlastRadius(f"pods of {self._role.statefulset}", min(1, len(pods)), len(pods))
+        return BlastRadius(f"ready pods of {self._role.statefulset}", min(1, len(pods)), len(pods), capped=True)
 
     async def prepare(self, rng: Random) -> Receipt:
         pods = await self._pods()

@@ -32,7 +32,7 @@ class KubeWriter:
         body: dict[str, Any] = {"preconditions": {"uid": uid}}
         if grace_s is not None:
             body["gracePeriodSeconds"] = grace_s
-        status, document = await self._call("DELETE", f"/api/v1/namespaces/{self._namespace}/pods/{name}", body)
+        status, document = await self.call("DELETE", f"/api/v1/namespaces/{self._namespace}/pods/{name}", body)
         if status in (404, 409):
             return False
         self._expect_success(f"delete pod {name}", status, document)
@@ -41,17 +41,19 @@ class KubeWriter:
     async def scale(self, resource: str, name: str, replicas: int) -> None:
         """Set the replica count of a workload through its scale subresource."""
         path = f"/apis/apps/v1/namespaces/{self._namespace}/{resource}/{name}/scale"
-        status, document = await self._call("PATCH", path, {"spec": {"replicas": replicas}})
+        status, document = await self.call("PATCH", path, {"spec": {"replicas": replicas}})
         self._expect_success(f"scale {name} to {replicas}", status, document)
 
     def _expect_success(self, what: str, status: int, document: Mapping[str, Any]) -> None:
         if status not in (200, 201, 202):
             raise TargetError(f"{what}: the API server answered {status} {document.get('message', '')}".rstrip())
 
-    async def _call(self, method: str, path: str, body: Mapping[str, Any]) -> tuple[int, dict[str, Any]]:
+    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
+        """One call: the status and the document that came back. Raises TargetError when there was no answer in time."""
+        sent = b"" if body is None else json.dumps(body).encode()
         try:
             async with asyncio.timeout(TIMEOUT_S * 1.5):
-                return await asyncio.to_thread(self._blocking_call, method, path, json.dumps(body).encode())
+                return await asyncio.to_thread(self._blocking_call, method, path, sent)
         except TimeoutError as error:
             raise TargetError(f"{method} {path}: no answer within {TIMEOUT_S * 1.5:g} s") from error
 

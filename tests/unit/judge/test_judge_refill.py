@@ -1,5 +1,6 @@
 """`refill`: 80 lookups a second of which 60 hit. After the flush at 160 s they all miss for a while."""
 
+import copy
 from collections.abc import Callable, Iterable
 
 import pytest
@@ -10,6 +11,9 @@ from steady_state.verdict import Finding, Verdict
 
 
 def refill(run: Synthetic) -> Finding:
+    """Judged against 60 s, half of what the criteria set says: the hour of these tests ends 80 s after its flush."""
+    run = copy.deepcopy(run)
+    run.plan = run.plan.model_copy(update={"limits": run.plan.limits.model_copy(update={"refill_s": 60.0})})
     return run.finding("cache_flush", "refill")
 
 
@@ -54,7 +58,7 @@ def test_a_cache_that_never_fills_fails() -> None:
     finding = refill(healthy().with_change(cold(1000, hits_per_s=30)))
 
     assert finding.verdict is Verdict.FAIL
-    assert finding.because == "not refilled after 60.4 s: hit rate 75.0% before, 37.5% in the first 10 s after the flush, at best 37.5%"
+    assert finding.because == "not refilled after 60 s: hit rate 75.0% before, 37.5% in the first 10 s after the flush, at best 37.5%"
 
 
 def test_a_run_that_ends_first_is_inconclusive() -> None:
@@ -65,6 +69,14 @@ def test_a_run_that_ends_first_is_inconclusive() -> None:
 
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert finding.because.startswith("not refilled after 54.4 of 60 s")
+
+
+@pytest.mark.parametrize(("end_s", "expected"), [(231.9, Verdict.INCONCLUSIVE), (232.1, Verdict.FAIL)])
+def test_it_fails_once_every_stretch_that_begins_within_the_limit_has_been_read(end_s: float, expected: Verdict) -> None:
+    """60 s, 10 s of the last stretch, 2 s for readings that come late."""
+    run = healthy().with_change(cold(1000, hits_per_s=30))
+    run.plan = run.plan.model_copy(update={"length_s": end_s})
+    assert refill(run).verdict is expected
 
 
 def test_a_cache_that_nobody_asked_proves_nothing() -> None:
