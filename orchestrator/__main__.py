@@ -1,4 +1,4 @@
-"""Command line: `orchestrator gate | judge | explain | heal | abort | note | flaws | sandbox`."""
+"""Command line: `orchestrator plan | gate | judge | explain | heal | abort | note | flaws | sandbox`."""
 
 from __future__ import annotations
 
@@ -48,6 +48,11 @@ def _add_running(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     gating.add_argument("experiment", type=Path)
     gating.set_defaults(run=_gate)
+    planning = commands.add_parser(
+        "plan", help="the dry run: what an experiment would hit and when, and whether it would be refused (exit 3); touches nothing"
+    )
+    planning.add_argument("experiment", type=Path)
+    planning.set_defaults(run=_plan)
     aborting = commands.add_parser("abort", help="end a run that is going in another terminal; exit 0 when nothing is left behind, else 1")
     aborting.add_argument("run_directory", type=Path)
     aborting.add_argument("--reason", default="no reason given", help="kept in the report")
@@ -93,6 +98,12 @@ def _gate(options: argparse.Namespace) -> int:
     from orchestrator import gate
 
     return gate.run(options.experiment)
+
+
+def _plan(options: argparse.Namespace) -> int:
+    from orchestrator import plan_command
+
+    return plan_command.run(options.experiment)
 
 
 def _abort(options: argparse.Namespace) -> int:

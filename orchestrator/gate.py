@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
-from orchestrator.errors import PlanError, RefusedError
+from orchestrator.experiment_file import read_experiment
 from orchestrator.progress import announce
 from orchestrator.session import Session
 from steady_state.verdict import EXIT_CODES, Verdict
@@ -32,15 +30,7 @@ def run(experiment: Path) -> int:
 
 def _check(experiment: Path) -> None:
     """Refuse a wrong file before Chaos Toolkit starts. Raises PlanError or RefusedError."""
-    try:
-        content: Any = json.loads(experiment.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RefusedError(f"{experiment}: {getattr(error, 'strerror', None) or error}") from error
-    except ValueError as error:
-        raise RefusedError(f"{experiment} is not JSON: {error}") from error
-    if not isinstance(content, dict):
-        raise PlanError(str(experiment), "it is not a JSON object", "see experiments/full.json for the form")
-    Session(content, os.environ)
+    Session(read_experiment(experiment), os.environ)
 
 
 def _chaos_run(experiment: Path) -> tuple[str, str]:

@@ -22,6 +22,7 @@ from orchestrator.guardian_process import GuardianProcess
 from orchestrator.guards import objections
 from orchestrator.ledger import Ledger
 from orchestrator.leftovers import refuse_leftovers
+from orchestrator.outline import outline
 from orchestrator.plan import PREPARE_LEAD_S, Plan, read_plan, scaled
 from orchestrator.portal import LoopThread
 from orchestrator.progress import Progress, announce
@@ -83,6 +84,8 @@ class Session:
         self._lock = RunLock(self.directory.lock)
         self._lock.take()
         announce(f"run {self.directory.path}: {self.plan.title}")
+        if not self.choice.owned:
+            announce("\n".join(outline(self.plan, self.choice.description, owned=False)))
         text = self._come_up() if self.choice.owned else self.choice.text
         description = described(text, source=str(self.directory.target))
         self.directory.save("target.yaml", text)

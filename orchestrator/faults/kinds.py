@@ -8,25 +8,33 @@ from typing import Any
 
 from orchestrator.faults import cache_flush, link_latency, partition, pod_kill, replica_failure
 from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
+from orchestrator.faults.permissions import KILL_POD, SCALE_STATEFULSET, Permission
 from probes.clock import Clock
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """One kind of fault: its settings, its class, and the kind of role it acts on."""
+    """One kind of fault: its settings, its class, the kind of role it acts on, what it must be allowed, and its way back in words."""
 
     settings: type[Settings]
     make: Callable[[Surroundings, Any], Fault]
     role: type[WorkloadRole | LinkRole | ReplicaRole | RedisRole]
+    way_back: str
+    needs: tuple[Permission, ...] = ()
 
+
+_LINK_BACK = "enable the proxy and remove our toxics; where that hangs, make the proxy anew"
+_REPLICA_BACK = f"set the recorded replica count (frozen: {_LINK_BACK})"
 
 KINDS: dict[str, Kind] = {
-    "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole),
-    "link_latency": Kind(link_latency.Settings, link_latency.LinkLatency, LinkRole),
-    "replica_failure": Kind(replica_failure.Settings, replica_failure.ReplicaFailure, ReplicaRole),
-    "cache_flush": Kind(cache_flush.Settings, cache_flush.CacheFlush, RedisRole),
-    "partition": Kind(partition.Settings, partition.Partition, LinkRole),
+    "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole, "none needed: the controller replaces the pod", KILL_POD),
+    "link_latency": Kind(link_latency.Settings, link_latency.LinkLatency, LinkRole, _LINK_BACK),
+    "replica_failure": Kind(
+        replica_failure.Settings, replica_failure.ReplicaFailure, ReplicaRole, _REPLICA_BACK, (*KILL_POD, *SCALE_STATEFULSET)
+    ),
+    "cache_flush": Kind(cache_flush.Settings, cache_flush.CacheFlush, RedisRole, "none: what is flushed is gone, and fills again by use"),
+    "partition": Kind(partition.Settings, partition.Partition, LinkRole, _LINK_BACK),
 }
 
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import kubernetes
 import pytest
 import yaml
-from e2e_command import Command, environment, marked, run_until, start
+from e2e_command import EXPERIMENTS, Command, environment, fresh, marked, run_until, start
 from test_endings import held
 
 WITHIN_S = 30.0
@@ -83,6 +84,40 @@ def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outl
     assert command.report["ended"] == {"how": "aborted", "reason": "abort by operator: users complain"}
     assert "operator: the pager rang" in [note["text"] for note in command.report["notes"]]
     assert command.left_behind() == []
+
+
+def test_the_dry_run_says_what_would_be_hit_and_touches_nothing(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    before = proxies(outlasting)
+    dry = start(tmp_path, "orchestrator", "plan", str(EXPERIMENTS / "full.json"), **outlasting)
+    assert dry.wait() == 0, dry.said()
+    said = dry.output.read_text()
+    assert "pod-kill: 1 of 2 ready pods of discovery-service; way back: none needed" in said
+    assert "replica-failure: 1 of 3 ready pods of postgresql-replica" in said
+    assert "patch statefulsets/scale.apps" in said
+    assert said.splitlines()[-1] == "would begin"
+    assert proxies(outlasting) == before
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_namespace_that_does_not_allow_chaos_is_refused_by_plan_and_gate_alike(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    target = yaml.safe_load(Path(outlasting["CHAOS_TARGET"]).read_text())["kubernetes"]
+    sentence = "namespace media-gateway does not allow chaos; its owner does so with: kubectl --context sandbox label namespace"
+    with kubernetes.config.new_client_from_config(config_file=target["kubeconfig"], context=target["context"]) as api:
+        core = kubernetes.client.CoreV1Api(api)
+
+        def label(value: str | None) -> None:
+            core.patch_namespace(target["namespace"], {"metadata": {"labels": {"chaos.media-gateway/enabled": value}}})
+
+        try:
+            label(None)
+            dry = start(fresh(tmp_path), "orchestrator", "plan", str(EXPERIMENTS / "smoke.json"), **outlasting)
+            gate = start(fresh(tmp_path), "orchestrator", "gate", str(EXPERIMENTS / "smoke.json"), **outlasting)
+            assert (dry.wait(), gate.wait()) == (3, 3), gate.said()
+        finally:
+            label("true")
+    assert f"refused: {sentence}" in dry.output.read_text()
+    assert f"refused, nothing was injected: {sentence}" in gate.errors.read_text()
+    assert gate.left_behind() == []
 
 
 def start_beside(command: Command, *arguments: str) -> Command:

@@ -1,0 +1,121 @@
+"""What a plan would do to a live target: looked up, asked for, reached, and nothing touched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterator
+from dataclasses import dataclass, field
+
+from orchestrator.errors import OrchestratorError, TargetError
+from orchestrator.faults.base import BlastRadius
+from orchestrator.faults.kinds import KINDS
+from orchestrator.faults.permissions import OBSERVER, Permission
+from orchestrator.guards import beyond, of_the_cluster, preview
+from orchestrator.plan import Plan, PlannedFault
+from orchestrator.targets.access import AccessReviews
+from probes.clients.http import HttpClient
+from probes.clients.postgres import PostgresReader
+from probes.clients.unreachable import Unreachable
+from probes.clock import Clock
+from probes.target import Kubernetes, ReplicaRole, TargetDescription
+
+REACHED_WITHIN_S = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPreview:
+    """One fault: what it would touch, None where that could not be told."""
+
+    planned: PlannedFault
+    radius: BlastRadius | None
+    way_back: str
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What was found. `objections` are sentences for which the run would be refused; `reached` what answered."""
+
+    faults: list[FaultPreview] = field(default_factory=list)
+    reached: list[str] = field(default_factory=list)
+    allowed: list[Permission] = field(default_factory=list)
+    objections: list[str] = field(default_factory=list)
+
+
+async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> DryRun:
+    """Everything that can be known before a run. Trouble becomes an objection, never an error."""
+    found = DryRun()
+    if description.kubernetes is not None:
+        found.objections += await of_the_cluster(description.kubernetes, clock)
+        await _ask_permissions(found, plan, description.kubernetes)
+    for planned in plan.faults:
+        found.faults.append(await _previewed(found, planned, description, clock))
+    await asyncio.gather(*(_reach(found, what, look) for what, look in _looks(plan, description)))
+    return found
+
+
+async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes) -> None:
+    wanted = dict.fromkeys([*OBSERVER, *(one for fault in plan.faults for one in KINDS[fault.kind].needs)])
+    try:
+        reviews = AccessReviews(target)
+    except Unreachable:
+        # Said already: the cluster could not be asked anything.
+        return
+    try:
+        for permission in wanted:
+            if await reviews.allows(permission):
+                found.allowed.append(permission)
+            else:
+                found.objections.append(f"our identity may not {permission} in namespace {target.namespace}")
+    except TargetError as error:
+        found.objections.append(str(error))
+    finally:
+        reviews.close()
+
+
+async def _previewed(found: DryRun, planned: PlannedFault, description: TargetDescription, clock: Clock) -> FaultPreview:
+    way_back = KINDS[planned.kind].way_back
+    try:
+        radius = await preview(planned, description, clock)
+    except (OrchestratorError, Unreachable) as error:
+        found.objections.append(f"{planned.name}: {error}")
+        return FaultPreview(planned, None, way_back)
+    objection = beyond(radius, description.blast_caps)
+    found.objections += [f"{planned.name}: {objection}"] if objection else []
+    return FaultPreview(planned, radius, way_back)
+
+
+async def _reach(found: DryRun, what: str, look: Awaitable[object]) -> None:
+    try:
+        await look
+        found.reached.append(what)
+    except Unreachable as error:
+        found.objections.append(f"{what} cannot be reached: {error}")
+
+
+def _looks(plan: Plan, description: TargetDescription) -> Iterator[tuple[str, Awaitable[object]]]:
+    """What no preview has looked at: the way of the users, of the test devices, and to the databases of the plan's roles."""
+    yield "the gateway", _answers(description.gateway_url, "/")
+    if description.delivery is not None:
+        yield "the origin of the test devices", _answers(description.delivery.origin, "/time/0")
+    for name in dict.fromkeys(fault.settings.role for fault in plan.faults):
+        role = description.roles[name]
+        if isinstance(role, ReplicaRole):
+            yield f"the primary of {name}", _serves(role.primary_dsn, "the primary")
+            for pod, dsn in role.replica_dsns.items():
+                yield pod, _serves(dsn, pod)
+
+
+async def _answers(url: str, path: str) -> None:
+    client = HttpClient(url, timeout_s=REACHED_WITHIN_S)
+    try:
+        await client.request("GET", path)
+    finally:
+        await client.close()
+
+
+async def _serves(dsn: str, what: str) -> None:
+    reader = PostgresReader(dsn, what=what, timeout_s=REACHED_WITHIN_S)
+    try:
+        await reader.transactions()
+    finally:
+        reader.close()
