@@ -17,6 +17,7 @@ from orchestrator.faults.base import Settings
 from orchestrator.faults.kinds import KINDS
 from orchestrator.load.profile import Profile
 from orchestrator.shape import check_shape
+from steady_state.stopping import StopLimits
 
 MODULE = "orchestrator.activities"
 TIMELINE = "orchestrator.timeline"
@@ -58,6 +59,7 @@ class Plan:
     foreign: Mapping[str, float]
     load: Profile
     criteria: CriteriaSet
+    stop: StopLimits
     scale_time: float = 1.0
     scale_load: float = 1.0
     overlap: bool = False
@@ -100,6 +102,7 @@ def read_plan(experiment: Mapping[str, Any]) -> Plan:
         foreign=foreign,
         load=_load(settings),
         criteria=criteria,
+        stop=_stop(settings),
         overlap=_switch(settings, "overlap"),
     )
 
@@ -160,7 +163,7 @@ def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
         raise PlanError(
             "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
         )
-    known = {"name", "length", "load", "criteria", "observe", "overlap"}
+    known = {"name", "length", "load", "criteria", "observe", "overlap", "stop"}
     unknown = sorted(set(found[0]) - known)
     if unknown:
         raise PlanError(f"extensions.orchestrator.{unknown[0]}", "this key is not known", f"use {', '.join(sorted(known))}")
@@ -282,6 +285,15 @@ def _load(settings: Mapping[str, Any]) -> Profile:
     if not math.isfinite(profile.rate_per_s):
         raise PlanError(f"{key}.rate_per_s", f"it is {profile.rate_per_s}", "give a finite number")
     return profile
+
+
+def _stop(settings: Mapping[str, Any]) -> StopLimits:
+    try:
+        return StopLimits.model_validate(settings.get("stop", {}), strict=True)
+    except ValidationError as error:
+        name, problem = _first(error)
+        key = f"extensions.orchestrator.stop.{name}".rstrip(".")
+        raise PlanError(key, problem, f"it takes {', '.join(StopLimits.model_fields)}") from error
 
 
 def _require_end(method: list[Mapping[str, Any]], length_s: float) -> None:

@@ -33,9 +33,10 @@ from probes.target import TargetDescription
 from steady_state.history import History
 from steady_state.instants import Span
 from steady_state.judged_plan import JudgedPlan
-from steady_state.observations import EndLine, NoteLine, PhaseLine, RunLine
+from steady_state.observations import EndLine, NoteLine, Observation, PhaseLine, RunLine
 from steady_state.recording import recording_of
 from steady_state.steadiness import unsteady
+from steady_state.stopping import StopWatch
 
 STEADY_S = 10.0
 """The platform must be steady for this long before the method: as long as a settled stretch."""
@@ -71,7 +72,9 @@ class Run:
         self._rng = Random(setting.seed)
         self._recorder = Recorder(setting.directory.recording)
         self._ledger = Ledger(setting.directory.ledger)
-        self._traffic = Traffic(Issue(setting.plan, setting.description, setting.seed, clock, self._recorder.record))
+        source = "outside" if setting.description.load.engine == "none" else "load"
+        self._stop_watch = StopWatch(setting.plan.stop, source)
+        self._traffic = Traffic(Issue(setting.plan, setting.description, setting.seed, clock, self._record))
         self._watching: Watching | None = None
         self._aborted = latch.as_event(asyncio.get_running_loop())
         self._lives: dict[str, FaultLife] = {}
@@ -103,7 +106,7 @@ class Run:
             self._watching = Watching(scene)
         except Unreachable as error:
             raise RefusedError(f"the samplers cannot look at {self._setting.description.name}: {error}") from error
-        self._watching.start(self._recorder.record)
+        self._watching.start(self._record)
         await self._traffic.start()
         self._guard = asyncio.create_task(self._guarded())
 
@@ -162,7 +165,7 @@ class Run:
             planned=planned,
             fault=make_fault(planned.kind, planned.settings, around),
             ledger=self._ledger,
-            record=self._recorder.record,
+            record=self._record,
             clock=self._clock,
             aborted=self._aborted,
             start=self.start,
@@ -235,6 +238,14 @@ class Run:
                 with contextlib.suppress(OrchestratorError):
                     self._recorder.record(NoteLine(t=message.t, text=said if message.kind == "note" else self._latch.reason))
             await self._clock.sleep_until(self._clock.now() + LISTEN_PERIOD_S)
+
+    def _record(self, line: Observation) -> None:
+        """Write the line; on the timeline, end the run where a stop condition says so."""
+        self._recorder.record(line)
+        reason = self._stop_watch.see(line)
+        if reason and self.start is not None and not self._aborted.is_set():
+            self._latch.set(f"stop condition: {reason}")
+            self._recorder.record(NoteLine(t=self._clock.now(), text=self._latch.reason))
 
     def _unsteady(self) -> list[str]:
         """Reasons against starting, from the newest STEADY_S of the recording."""

@@ -10,6 +10,7 @@ from orchestrator.criteria_set import load_criteria_set
 from orchestrator.load.profile import Profile
 from orchestrator.plan import Plan
 from probes.target import BreakerSource, Check, HealthSource, MetricStateSource, Route, TargetDescription
+from steady_state.stopping import StopLimits
 
 CRITERIA = "media-gateway-3.5"
 REPLICA = "scripted"
@@ -57,6 +58,7 @@ def plan_of(cases: Sequence[Case]) -> Plan:
         foreign={},
         load=load,
         criteria=load_criteria_set(CRITERIA),
+        stop=StopLimits(),
     )
 
 

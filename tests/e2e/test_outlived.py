@@ -35,7 +35,7 @@ def outlasting() -> Iterator[dict[str, str]]:
         sandbox("up", "--detach", "--name", name, variables=variables)
         said = sandbox("env", "--name", name, variables=variables)
         pairs = (shlex.split(line.removeprefix("export "))[0].partition("=") for line in said.splitlines() if line.startswith("export "))
-        yield {key: value for key, _, value in pairs}
+        yield {key: value for key, _, value in pairs} | {"NAME": name}
     finally:
         sandbox("down", "--name", name, variables=variables)
         assert marked(variables["CHAOS_TEST_MARK"]) == []
@@ -97,6 +97,22 @@ def test_the_dry_run_says_what_would_be_hit_and_touches_nothing(tmp_path: Path, 
     assert said.splitlines()[-1] == "would begin"
     assert proxies(outlasting) == before
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_stop_condition_ends_the_run_and_heals(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    """Without its fallbacks search answers errors while Qdrant is away: 60 % of the load."""
+    experiment = json.loads((EXPERIMENTS / "flaws/qdrant-partition.json").read_text())
+    experiment["extensions"][0]["stop"] = {"error_ratio": 0.2, "for_s": 2}
+    hasty = tmp_path / "hasty.json"
+    hasty.write_text(json.dumps(experiment))
+    sandbox("plant", "--name", outlasting["NAME"], "--flaw", "no-fallback", variables=environment())
+    command = run_until(tmp_path, str(hasty), held, **outlasting)
+    assert command.wait() == 1
+    assert command.report["ended"]["how"] == "aborted"
+    assert command.report["ended"]["reason"] == "stop condition: more than 20% of the requests failed in each of 2 s"
+    (fault,) = command.report["faults"]
+    assert fault["healed"] - fault["injected"] < 8, "the hold of the plan"
+    assert proxies(outlasting)["qdrant"]["enabled"]
 
 
 def test_a_namespace_that_does_not_allow_chaos_is_refused_by_plan_and_gate_alike(tmp_path: Path, outlasting: dict[str, str]) -> None:

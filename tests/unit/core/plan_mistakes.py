@@ -139,6 +139,8 @@ MISTAKES: dict[str, tuple[Change, str]] = {
     "method empty": (put("method", []), "its last entry must be the foreground probe"),
     "method an object": (put("method", {}), "method: it is an object"),
     "watched with faults": (put("extensions.0.observe", True), "observe: the method has faults"),
+    "stop limit misspelt": (put("extensions.0.stop", {"eror_ratio": 0.5}), "extensions.orchestrator.stop.eror_ratio: "),
+    "stop limit that is none": (put("extensions.0.stop", {"error_ratio": 7}), "extensions.orchestrator.stop.error_ratio: "),
     "overlap in words": (put("extensions.0.overlap", "yes"), "overlap: it is 'yes'; make it true or leave it out"),
     "watched in words": (put("extensions.0.observe", "yes"), "observe: it is 'yes'; make it true or leave it out"),
     "no faults": (method(lambda entries: entries.__delitem__(slice(0, 5))), "it has no fault"),

@@ -1,0 +1,87 @@
+"""When a run must end early: the platform, or what sees it, is beyond a limit for too long. Pure; fed line by line as they are recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+
+from pydantic import Field
+
+from steady_state.judged_plan import Part
+from steady_state.latency import quantile
+from steady_state.load_plan import LoadPlan
+from steady_state.observations import BeatLine, LoadPlanLine, Observation, TallyLine
+from steady_state.outcomes import FAILED, SERVED, Outcome
+
+P95 = 0.95
+
+
+class StopLimits(Part):
+    """Abort limits of an experiment. What is left out never ends a run."""
+
+    error_ratio: float | None = Field(default=None, gt=0, le=1, description="failed / counted of all requests of a second")
+    p95_factor: float | None = Field(default=None, gt=1, description="p95 of a route in a second, as a multiple of the route's maximum")
+    for_s: float = Field(default=10.0, ge=1, description="so many seconds in a row must break error_ratio or p95_factor")
+    downtime_s: float | None = Field(default=None, ge=1, description="a route that answers nothing for so long")
+    blind_s: float | None = Field(default=None, ge=3, description="a sampler that sees nothing of one of its subjects for so long")
+
+
+class StopWatch:
+    """Counts seconds in a row beyond each limit. `source` is the load by which the platform is told."""
+
+    def __init__(self, limits: StopLimits, source: str) -> None:
+        self._limits = limits
+        self._source = source
+        self._plan: LoadPlan | None = None
+        self._rows: dict[Hashable, int] = {}
+
+    def see(self, line: Observation) -> str:
+        """The reason to end the run after this line; empty while there is none."""
+        match line:
+            case LoadPlanLine() if line.plan.source == self._source:
+                self._plan = line.plan
+            case TallyLine() if line.source == self._source:
+                return self._of_second(line)
+            case BeatLine() if self._limits.blind_s is not None:
+                return self._of_beat(line, self._limits.blind_s)
+        return ""
+
+    def _of_second(self, line: TallyLine) -> str:
+        reasons = [self._of_errors(line), *(self._of_route(line, route) for route in line.routes)]
+        return next(filter(None, reasons), "")
+
+    def _of_errors(self, line: TallyLine) -> str:
+        limit = self._limits.error_ratio
+        if limit is None:
+            return ""
+        counts = [tally.counts for tally in line.routes.values()]
+        failed = sum(_of(one, FAILED) for one in counts)
+        counted = failed + sum(_of(one, SERVED) for one in counts)
+        row = self._in_a_row("errors", bool(counted) and failed / counted > limit)
+        return f"more than {limit:.0%} of the requests failed in each of {row} s" if row >= self._limits.for_s else ""
+
+    def _of_route(self, line: TallyLine, route: str) -> str:
+        limits, tally = self._limits, line.routes[route]
+        down = self._in_a_row(("down", route), tally.due > 0 and _of(tally.counts, SERVED) == 0)
+        if limits.downtime_s is not None and down >= limits.downtime_s:
+            return f"{route} answered nothing for {down} s"
+        if limits.p95_factor is None or self._plan is None:
+            return ""
+        limit_ms = limits.p95_factor * self._plan.routes[route].maximum_ms
+        slow = self._in_a_row(("slow", route), (quantile(tally.latency, P95) or 0) / 1000 > limit_ms)
+        return f"p95 of {route} was above {limit_ms:g} ms in each of {slow} s" if slow >= limits.for_s else ""
+
+    def _of_beat(self, line: BeatLine, blind_s: float) -> str:
+        for subject, looks in line.seen.items():
+            row = self._in_a_row(("blind", line.probe, subject), looks == 0)
+            if row >= blind_s:
+                return f"{line.probe} saw nothing of {subject} for {row} s"
+        return ""
+
+    def _in_a_row(self, what: Hashable, broken: bool) -> int:
+        """Seconds in a row, this one included."""
+        row = self._rows[what] = self._rows.get(what, 0) + 1 if broken else 0
+        return row
+
+
+def _of(counts: dict[Outcome, int], kinds: frozenset[Outcome]) -> int:
+    return sum(count for outcome, count in counts.items() if outcome in kinds)
