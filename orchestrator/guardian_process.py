@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from orchestrator.errors import HarnessError
 from orchestrator.guardian import AT_MOST_TRIES
 from orchestrator.run_directory import RunDirectory
 
+GOODBYE = b"bye"
 END_WITHIN_S = 30.0
 """One heal with a harder second way, on a sandbox that ends afterwards."""
 
@@ -43,7 +45,11 @@ class GuardianProcess:
     def let_go(self, *, clean: bool) -> None:
         """The run is over. Waits for the end where nothing is left or the sandbox ends with us. Raises HarnessError."""
         assert self._process.stdin is not None
-        self._process.stdin.close()
+        with contextlib.suppress(OSError):
+            self._process.stdin.write(GOODBYE)
+            self._process.stdin.flush()
+        with contextlib.suppress(OSError):
+            self._process.stdin.close()
         if not clean and not self._owns_sandbox:
             raise HarnessError(f"something is left behind; the guardian goes on trying to heal it, see {self._log}")
         try:

@@ -41,7 +41,8 @@ def _handled(directory: RunDirectory, *, look_only: bool) -> list[Remains]:
 
 def _chosen(run_directory: Path | None, target: str | None) -> list[RunDirectory]:
     if run_directory is None:
-        return [one for one in run_directories(RUNS) if target is None or _target_of(one) == target]
+        left = [one for one in run_directories(RUNS) if remains(one)]
+        return [one for one in left if target is None or _target_of(one) == target]
     directory = RunDirectory(run_directory.resolve())
     if not directory.path.is_dir() or not (directory.ledger.exists() or directory.recording.exists()):
         raise RefusedError(f"{run_directory} is not a run directory: it has neither ledger nor recording")

@@ -52,7 +52,7 @@ def remains(directory: RunDirectory) -> list[Remains]:
 
 
 async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
-    """Heal every open receipt and look. What cannot be healed is said, never raised.
+    """Heal every open receipt and look, then give up the run's lease. What cannot be healed is said, never raised.
 
     Raises HarnessError when the ledger cannot be read or written, PlanError when the saved target description is unreadable.
     """
@@ -61,12 +61,13 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
             return [_told(directory, receipt, "live") for receipt in Ledger(directory.ledger).open_receipts()]
         ledger = Ledger(directory.ledger)
         receipts = ledger.open_receipts()
-        if not receipts:
+        if not directory.target.exists():
+            # It ended before it had a target, so it cannot have touched one.
             return []
         description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
         # At once, not one after another: a target that hangs must not hold up the others.
         found = list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
-        if all(one.state == "healed" for one in found):
+        if all(one.state == "healed" for one in found) and not _sandbox_is_gone(directory, description):
             await _free(directory, description, clock)
         return found
 

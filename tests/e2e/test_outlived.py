@@ -20,6 +20,7 @@ from e2e_command import EXPERIMENTS, Command, environment, fresh, marked, run_un
 from test_endings import held
 
 WITHIN_S = 30.0
+PLANTED = "planted-5ecret-9f2c"
 
 
 def sandbox(*arguments: str, variables: dict[str, str]) -> str:
@@ -47,6 +48,21 @@ def proxies(exports: dict[str, str]) -> dict[str, Any]:
     return found
 
 
+def secrets(exports: dict[str, str]) -> list[bytes]:
+    """The cluster's token, how every user's token begins, and a value that only the environment holds."""
+    kubeconfig = yaml.safe_load(Path(exports["CHAOS_TARGET"]).read_text())["kubernetes"]["kubeconfig"]
+    token = yaml.safe_load(Path(kubeconfig).read_text())["users"][0]["user"]["token"]
+    return [token.encode(), b"eyJhbGciOi", PLANTED.encode()]
+
+
+def told(command: Command, exports: dict[str, str]) -> list[str]:
+    """Files of a run, its output and the arguments of its processes that hold a secret."""
+    arguments = {f"/proc/{pid}/cmdline": Path(f"/proc/{pid}/cmdline").read_bytes() for pid in marked(command.mark)}
+    files = {str(path): path.read_bytes() for path in command.folder.rglob("*") if path.is_file()}
+    assert len(files) > 3
+    return sorted(name for name, content in (files | arguments).items() if any(secret in content for secret in secrets(exports)))
+
+
 def until(condition: Callable[[], bool], command: Command) -> None:
     deadline = time.monotonic() + WITHIN_S
     while not condition():
@@ -55,8 +71,9 @@ def until(condition: Callable[[], bool], command: Command) -> None:
 
 
 def test_a_killed_run_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict[str, str]) -> None:
-    command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    command = run_until(tmp_path, "flaws/partition.json", held, PLANTED_TOKEN=PLANTED, **outlasting)
     assert not proxies(outlasting)["pubnub"]["enabled"]
+    assert told(command, outlasting) == []
     command.signal(signal.SIGKILL)
     command.process.wait(10)
     until(lambda: proxies(outlasting)["pubnub"]["enabled"], command)
@@ -67,6 +84,7 @@ def test_a_killed_run_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict
     again = start(command.folder, "orchestrator", "heal", str(command.directory))
     assert again.wait() == 0
     assert "nothing is left behind" in again.output.read_text()
+    assert told(command, outlasting) == []
 
 
 def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outlasting: dict[str, str]) -> None:
@@ -106,13 +124,16 @@ def test_a_stop_condition_ends_the_run_and_heals(tmp_path: Path, outlasting: dic
     hasty = tmp_path / "hasty.json"
     hasty.write_text(json.dumps(experiment))
     sandbox("plant", "--name", outlasting["NAME"], "--flaw", "no-fallback", variables=environment())
-    command = run_until(tmp_path, str(hasty), held, **outlasting)
+    command = run_until(tmp_path, str(hasty), held, PLANTED_TOKEN=PLANTED, **outlasting)
     assert command.wait() == 1
     assert command.report["ended"]["how"] == "aborted"
     assert command.report["ended"]["reason"] == "stop condition: more than 20% of the requests failed in each of 2 s"
     (fault,) = command.report["faults"]
     assert fault["healed"] - fault["injected"] < 8, "the hold of the plan"
     assert proxies(outlasting)["qdrant"]["enabled"]
+    # Whole this time: journal, exemplars of failing requests, all reports.
+    assert (command.directory / "journal.json").exists()
+    assert told(command, outlasting) == []
 
 
 def test_a_namespace_that_does_not_allow_chaos_is_refused_by_plan_and_gate_alike(tmp_path: Path, outlasting: dict[str, str]) -> None:

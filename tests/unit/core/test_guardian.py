@@ -53,8 +53,10 @@ def guardian(folder: Path, tries: int) -> Iterator[subprocess.Popen[bytes]]:
         process.stdin.close()
 
 
-def let_go(process: subprocess.Popen[bytes]) -> int:
+def let_go(process: subprocess.Popen[bytes], goodbye: bytes = b"bye") -> int:
     assert process.stdin is not None
+    if goodbye:
+        process.stdin.write(goodbye)
     process.stdin.close()
     return process.wait(30)
 
@@ -68,6 +70,13 @@ def test_a_clean_run_needs_no_heal(tmp_path: Path) -> None:
     with guardian(tmp_path, 3) as process:
         assert let_go(process) == 0
     assert not (tmp_path / "guardian.log").exists()
+
+
+def test_a_run_that_dies_without_a_receipt_is_looked_at_once_for_it_may_have_left_its_lease(tmp_path: Path) -> None:
+    (tmp_path / "succeeds-at").write_text("9")
+    with guardian(tmp_path, 3) as process:
+        assert let_go(process, goodbye=b"") == 0
+    assert (tmp_path / "tries").read_text() == "x"
 
 
 def test_it_waits_for_the_end_of_the_run_and_then_heals_once(tmp_path: Path) -> None:
