@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import subprocess
 import sys
 
@@ -32,7 +31,6 @@ class GuardianProcess:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 pass_fds=() if lifeline is None else (lifeline,),
-                cwd=os.getcwd(),
                 start_new_session=True,
             )
         except OSError as error:

@@ -62,8 +62,9 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
         ledger = Ledger(directory.ledger)
         receipts = ledger.open_receipts()
         if not directory.target.exists():
-            # It ended before it had a target, so it cannot have touched one.
-            return []
+            # A run that ended before it had one has no receipts, and nothing to tell.
+            trouble, remedy = f"{directory.target} is missing", BY_HAND.format(ledger=directory.ledger)
+            return [_told(directory, receipt, "left", trouble, remedy) for receipt in receipts]
         description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
         # At once, not one after another: a target that hangs must not hold up the others.
         found = list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))

@@ -183,13 +183,13 @@ class Run:
             self._guard.cancel()
         with contextlib.suppress(OrchestratorError):
             self._phase("end" if ended == "completed" else "aborting", detail=reason)
-        self._listener.cancel()
         await asyncio.gather(*(life.settled() for life in self._lives.values()))
         if ended == "completed" and not await self._drained():
             ended, reason = "aborted", self._latch.reason
         if ended != "completed":
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
+        self._listener.cancel()
         await self._give_up_lease()
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
 import sys
@@ -21,6 +20,7 @@ from accuracy.killing.moments import Moment
 from accuracy.killing.target import Target
 from accuracy.matrix.sight import RunEnded, RunSight
 from accuracy.sandbox import without_ours
+from orchestrator.ledger import Ledger
 
 EXPERIMENT = Path(__file__).resolve().parents[2] / "experiments" / "overlap.json"
 LOAD_SCALE = "20"
@@ -62,7 +62,7 @@ async def kill(moment: Moment, folder: Path, environment: Mapping[str, str]) -> 
             process.send_signal(signal.SIGKILL)
         died = time.monotonic()
         await process.wait()
-    opened = tuple(_open_receipts(sight.recording.with_name("ledger.jsonl")))
+    opened = tuple(receipt.fault for receipt in reversed(Ledger(sight.recording.with_name("ledger.jsonl")).open_receipts()))
     return await _watched(Killed(str(moment), opened), died, mark, environment)
 
 
@@ -100,17 +100,6 @@ async def _started(folder: Path, environment: Mapping[str, str]) -> asyncio.subp
             stderr=errors,
             start_new_session=True,
         )
-
-
-def _open_receipts(ledger: Path) -> list[str]:
-    found: list[str] = []
-    for line in ledger.read_text(encoding="utf-8").splitlines() if ledger.is_file() else []:
-        entry = json.loads(line)
-        if entry["event"] == "opened":
-            found.append(entry["receipt"]["fault"])
-        elif entry["fault"] in found:
-            found.remove(entry["fault"])
-    return found
 
 
 def _marked(mark: str) -> list[int]:

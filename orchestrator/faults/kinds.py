@@ -25,7 +25,7 @@ class Kind:
 
 
 _LINK_BACK = "enable the proxy and remove our toxics; where that hangs, make the proxy anew"
-_REPLICA_BACK = f"set the recorded replica count (frozen: {_LINK_BACK})"
+_REPLICA_BACK = f"scale to the recorded replica count; where that does not work, patch it (frozen: {_LINK_BACK})"
 
 KINDS: dict[str, Kind] = {
     "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole, "none needed: the controller replaces the pod", KILL_POD),

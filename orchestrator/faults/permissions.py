@@ -30,4 +30,4 @@ OBSERVER = (
 )
 """Samplers, exposure counters, and the run's Lease."""
 KILL_POD = (Permission("delete", "pods"),)
-SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"),)
+SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))

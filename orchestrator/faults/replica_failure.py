@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from random import Random
 from typing import Literal
 
@@ -21,7 +22,7 @@ from probes.clients.postgres import PostgresReader
 from probes.clients.unreachable import Unreachable
 from probes.target import ReplicaRole
 
-HEAL_DEADLINE_S = 10.0
+HEAL_DEADLINE_S = 6.0
 LOOK_S = 0.1
 
 
@@ -112,7 +113,13 @@ class ReplicaFailure:
         assert isinstance(replicas, int)
         try:
             async with asyncio.timeout(HEAL_DEADLINE_S):
-                await self._restore(replicas)
+                await self._restore(replicas, self._writer.scale)
+            return
+        except (TargetError, TimeoutError):
+            pass
+        try:
+            async with asyncio.timeout(HEAL_DEADLINE_S):
+                await self._restore(replicas, self._writer.set_replicas)
         except (TargetError, TimeoutError) as error:
             name, namespace = self._role.statefulset, self._around.description.cluster.namespace
             remedy = f"kubectl -n {namespace} scale statefulset {name} --replicas={replicas}"
@@ -123,12 +130,12 @@ class ReplicaFailure:
         self._writer.close()
         await self._toxiproxy.close()
 
-    async def _restore(self, replicas: int) -> None:
-        await self._writer.scale("statefulsets", self._role.statefulset, replicas)
-        while (shown := await self._replicas()) < replicas:
+    async def _restore(self, replicas: int, write: Callable[[str, str, int], Awaitable[None]]) -> None:
+        """Write the count until it is read back. Raises TargetError."""
+        await write("statefulsets", self._role.statefulset, replicas)
+        while await self._replicas() < replicas:
             await self._around.clock.sleep_until(self._around.clock.now() + LOOK_S)
-            if shown < replicas:
-                await self._writer.scale("statefulsets", self._role.statefulset, replicas)
+            await write("statefulsets", self._role.statefulset, replicas)
 
     async def _link_as_it_is(self, pod: str) -> dict[str, JsonValue]:
         """Where the replica's proxy stands between: what a heal needs to make it anew."""

@@ -44,6 +44,12 @@ class KubeWriter:
         status, document = await self.call("PATCH", path, {"spec": {"replicas": replicas}})
         self._expect_success(f"scale {name} to {replicas}", status, document)
 
+    async def set_replicas(self, resource: str, name: str, replicas: int) -> None:
+        """The same in the workload's own spec, where its scale subresource does not do it."""
+        path = f"/apis/apps/v1/namespaces/{self._namespace}/{resource}/{name}"
+        status, document = await self.call("PATCH", path, {"spec": {"replicas": replicas}})
+        self._expect_success(f"set replicas of {name} to {replicas}", status, document)
+
     def _expect_success(self, what: str, status: int, document: Mapping[str, Any]) -> None:
         if status not in (200, 201, 202):
             raise TargetError(f"{what}: the API server answered {status} {document.get('message', '')}".rstrip())

@@ -10,9 +10,13 @@ import pytest
 from fault_rig import platform, served
 from scripted_server import Reply, ScriptedServer
 
-from orchestrator.errors import TargetError
+from orchestrator.errors import HealFailed, TargetError
+from orchestrator.faults import replica_failure
+from orchestrator.faults.base import Fault, Receipt
+from orchestrator.faults.kinds import fault_of
 from orchestrator.targets import kube as kube_module
 from orchestrator.targets.kube import KubeWriter
+from probes.clock import SystemClock
 from probes.target import Kubernetes
 
 DEADLINE_S = 10.0
@@ -65,3 +69,63 @@ async def test_a_server_that_misbehaves_is_a_target_error_in_time(tmp_path: Path
             await writer.scale("statefulsets", "set", 2)
         assert time.monotonic() - began < DEADLINE_S
         writer.close()
+
+
+class StatefulSet:
+    """An API server with one StatefulSet whose scale subresource does not do its work, or that takes nothing at all."""
+
+    def __init__(self, *, scale: Reply, patch: Reply | None = None) -> None:
+        self.replicas = 2
+        self._scale = scale
+        self._patch = patch
+
+    def answer(self, head: bytes) -> Reply:
+        method, path = head.split(b" ")[:2]
+        if method == b"PATCH" and path.endswith(b"/scale"):
+            return self._scale
+        if method == b"PATCH":
+            if self._patch is not None:
+                return self._patch
+            self.replicas = 3
+        shown = {"metadata": {"name": "replica"}, "spec": {"replicas": self.replicas, "selector": {"matchLabels": {"app": "replica"}}}}
+        return Reply("object", body=json.dumps(shown).encode(), headers="Content-Type: application/json\r\n")
+
+
+def failed_replica(url: str, folder: Path) -> tuple[Fault, Receipt]:
+    described = platform(url, folder)
+    receipt = Receipt(
+        fault="cut",
+        kind="replica_failure",
+        run_id="run-1",
+        settings={"role": "postgres-replica", "mode": "gone", "hold_s": 8},
+        target="replica postgresql-replica-2",
+        data={"pod": "postgresql-replica-2", "uid": "u", "replicas": 3},
+    )
+    return fault_of(receipt, described, SystemClock()), receipt
+
+
+@pytest.mark.parametrize(
+    "scale",
+    [Reply("forbidden", status=403, body=b'{"message": "no"}'), Reply("lies", body=b"{}"), Reply("hangs", breaks="hang")],
+    ids=lambda reply: reply.name,
+)
+async def test_a_scale_that_does_not_come_back_is_patched(tmp_path: Path, scale: Reply, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(kube_module, "TIMEOUT_S", 0.3)
+    monkeypatch.setattr(replica_failure, "HEAL_DEADLINE_S", 1.0)
+    api = StatefulSet(scale=scale)
+    async with served(ScriptedServer(api.answer)) as url:
+        fault, receipt = failed_replica(url, tmp_path)
+        await fault.heal(receipt)
+        await fault.close()
+    assert api.replicas == 3
+
+
+async def test_a_replica_count_that_nothing_brings_back_is_told_with_the_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(replica_failure, "HEAL_DEADLINE_S", 0.5)
+    refused = Reply("forbidden", status=403, body=b'{"message": "no"}')
+    async with served(ScriptedServer(StatefulSet(scale=refused, patch=refused).answer)) as url:
+        fault, receipt = failed_replica(url, tmp_path)
+        with pytest.raises(HealFailed) as told:
+            await fault.heal(receipt)
+        await fault.close()
+    assert told.value.remedy == "kubectl -n media-gateway scale statefulset postgresql-replica --replicas=3"

@@ -112,6 +112,14 @@ def test_a_missing_kubeconfig_of_a_platform_that_is_not_ours_is_no_proof_that_it
     assert states(directory) == {"cut": "left"}
 
 
+def test_receipts_without_a_target_description_are_never_called_clean() -> None:
+    directory = a_run(cut={})
+    directory.target.unlink()
+    (one,) = asyncio.run(heal(directory, SystemClock()))
+    assert (one.state, one.trouble) == ("left", f"{directory.target} is missing")
+    assert FAULTS["cut"].calls == []
+
+
 def test_the_command_heals_all_runs_and_its_exit_code_says_whether_the_target_is_clean(capsys: pytest.CaptureFixture[str]) -> None:
     a_run("run-1", first={})
     a_run("run-2", second={"heal": raises(HealFailed("stuck", "kubectl scale it"))})
