@@ -7,12 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from mutations import changes, mutate
 from plan_mistakes import argument, full, put
 
 from orchestrator.binding import bind
 from orchestrator.errors import PlanError
 from orchestrator.plan import read_plan, scaled
-from orchestrator.targeting import choose
+from orchestrator.targeting import choose, described
 from probes.target import TargetDescription, load_description
 from sandbox.describe import Place, description
 
@@ -123,3 +127,26 @@ def test_a_target_without_a_cluster_refuses_what_needs_one() -> None:
 def test_a_platform_with_real_traffic_says_so_to_the_judge() -> None:
     real = SANDBOX.model_copy(update={"load": SANDBOX.load.model_copy(update={"engine": "none"})})
     assert (bound().load_engine, bound(target=real).load_engine) == ("open_loop", "none")
+
+
+TEXT = description(Place(Path("none"), None))
+
+
+@settings(max_examples=500, deadline=None)
+@given(changes(yaml.safe_load(TEXT)))
+def test_any_change_of_a_description_binds_or_is_refused_in_a_sentence(wanted: list[tuple[tuple[Any, ...], str, Any]]) -> None:
+    document, said = yaml.safe_load(TEXT), ""
+    mutate(document, wanted)
+    try:
+        bind(scaled(read_plan(full()), time_scale=15, load_scale=10), described(yaml.safe_dump(document), source="target.yaml"))
+    except PlanError as error:
+        said = str(error)
+    assert "\n" not in said
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60))
+def test_any_text_is_refused_as_a_description(text: str) -> None:
+    with pytest.raises(PlanError) as told:
+        described(text, source="target.yaml")
+    assert "\n" not in str(told.value)
