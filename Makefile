@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -41,6 +41,9 @@ aa: set-up-test ## N runs without faults under placebo timelines, and N healthy 
 killtest: set-up-test ## kill N runs with SIGKILL at moments of their lives: is the target clean afterwards? (N=60: 40 min)
 	@$(BIN)/python -m accuracy.killing $(if $(N),--kills $(N))
 
+signaltest: set-up-test ## end runs by signals in every phase, under every Python 3.11 to 3.13 that is installed (15 min)
+	@$(BIN)/python -m accuracy.signals
+
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit
 
@@ -64,4 +67,4 @@ lock: ## write both locks anew (needs uv); they record no download address
 
 clean: ## remove what set-up made: .venv, the sandbox's cached data, tool caches (runs stay)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox forget; fi
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
