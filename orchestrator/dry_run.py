@@ -13,6 +13,7 @@ from orchestrator.faults.permissions import OBSERVER, Permission
 from orchestrator.guards import beyond, of_the_cluster, preview
 from orchestrator.plan import Plan, PlannedFault
 from orchestrator.targets.access import AccessReviews
+from orchestrator.targets.lease import LeaseClient
 from probes.clients.http import HttpClient
 from probes.clients.postgres import PostgresReader
 from probes.clients.unreachable import Unreachable
@@ -60,7 +61,11 @@ async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes) -> Non
     except Unreachable:
         # Said already: the cluster could not be asked anything.
         return
+    lease = LeaseClient(target)
     try:
+        seen = await lease.read()
+        if seen is not None and seen.holder:
+            found.objections.append(f"run {seen.holder} has the lease of this target; a run waits until it is not renewed any more")
         for permission in wanted:
             if await reviews.allows(permission):
                 found.allowed.append(permission)
@@ -70,6 +75,7 @@ async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes) -> Non
         found.objections.append(str(error))
     finally:
         reviews.close()
+        lease.close()
 
 
 async def _previewed(found: DryRun, planned: PlannedFault, description: TargetDescription, clock: Clock) -> FaultPreview:

@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from pydantic import JsonValue
 
 from orchestrator.errors import HarnessError, HealFailed, OrchestratorError, TargetError
-from orchestrator.faults.base import Fault, Proof, Receipt
+from orchestrator.faults.base import BlastRadius, Fault, Proof, Receipt
 from orchestrator.ledger import Ledger
 from orchestrator.plan import PREPARE_LEAD_S, PlannedFault
 from probes.clock import Clock
@@ -57,6 +57,8 @@ class FaultLife:
     start: float
     rng: Random
     tell: Callable[[str], None]
+    objection: Callable[[BlastRadius], str]
+    """Why so much may not be touched; empty when it may."""
     receipt: Receipt | None = None
     course: Course = field(init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,6 +114,10 @@ class FaultLife:
     async def _prepare(self, instant: float) -> Receipt | None:
         if not await self._wait_until(instant - PREPARE_LEAD_S):
             return None
+        # Again, as the target is now: what was allowed at minute 0 may be too much by its instant.
+        objection = self.objection(await self._bounded(self.fault.preview()))
+        if objection:
+            raise TargetError(f"{self.planned.name}: {objection}")
         receipt = await self._bounded(self.fault.prepare(self.rng))
         self._note("prepared", {"target": receipt.target})
         if not await self._wait_until(instant - EXPOSURE_LEAD_S):

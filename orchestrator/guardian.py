@@ -6,7 +6,7 @@ the lifeline of a sandbox that the run owns (a descriptor that it inherits and n
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import signal
 import subprocess
@@ -14,9 +14,12 @@ import sys
 import threading
 from pathlib import Path
 
+from orchestrator.ledger_lines import open_entries
+
 AT_MOST_TRIES = 40
 LONGEST_PAUSE_S = 15.0
 """A target that is down is tried for about ten minutes: what was injected must not stay once it is back."""
+HEAL_WITHIN_S = 120.0
 HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 
 
@@ -41,24 +44,16 @@ def main() -> int:
 
 
 def _open(ledger: Path) -> bool:
-    """Whether a receipt is open. A line that a crash cut off was followed by no injection."""
-    faults: set[str] = set()
-    for line in ledger.read_text(encoding="utf-8", errors="replace").splitlines() if ledger.exists() else []:
-        try:
-            entry = json.loads(line)
-        except ValueError:
-            continue
-        if entry["event"] == "opened":
-            faults.add(entry["receipt"]["fault"])
-        else:
-            faults.discard(entry["fault"])
-    return bool(faults)
+    """Whether a receipt is open."""
+    return ledger.exists() and bool(open_entries(ledger.read_text(encoding="utf-8", errors="replace")))
 
 
 def _heal(run: Path) -> None:
     with (run / "guardian.log").open("ab") as log:
         command = [sys.executable, "-m", "orchestrator", "heal", str(run)]
-        subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False)
+        # One that hangs is killed, and the next try begins.
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, check=False, timeout=HEAL_WITHIN_S)
 
 
 if __name__ == "__main__":

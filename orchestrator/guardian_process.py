@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import subprocess
 import sys
+from typing import IO
 
 from orchestrator.errors import HarnessError
 from orchestrator.guardian import AT_MOST_TRIES
@@ -22,23 +23,17 @@ class GuardianProcess:
         """`lifeline`: the descriptor by which our own sandbox lives; the guardian keeps it, too. Raises HarnessError."""
         self._log = directory.path / "guardian.log"
         self._owns_sandbox = lifeline is not None
-        tries = 1 if self._owns_sandbox else AT_MOST_TRIES
         try:
-            # A session of its own: what ends the run's terminal must not end the guardian.
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "orchestrator.guardian", str(directory.ledger.resolve()), str(tries)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.DEVNULL,
-                stderr=subprocess.DEVNULL,
-                pass_fds=() if lifeline is None else (lifeline,),
-                start_new_session=True,
-            )
+            with self._log.open("ab") as log:
+                self._process = _started(directory, lifeline, log)
         except OSError as error:
             raise HarnessError(f"the guardian could not be started: {error}") from error
 
     @property
-    def alive(self) -> bool:
-        return self._process.poll() is None
+    def lost(self) -> str:
+        """That it is no more, in words; empty while it lives."""
+        code = self._process.poll()
+        return "" if code is None else f"the guardian ended with {code}, see {self._log}"
 
     def let_go(self, *, clean: bool) -> None:
         """The run is over. Waits for the end where nothing is left or the sandbox ends with us. Raises HarnessError."""
@@ -51,8 +46,23 @@ class GuardianProcess:
         if not clean and not self._owns_sandbox:
             raise HarnessError(f"something is left behind; the guardian goes on trying to heal it, see {self._log}")
         try:
-            self._process.wait(END_WITHIN_S)
+            code = self._process.wait(END_WITHIN_S)
         except subprocess.TimeoutExpired as error:
             self._process.kill()
             self._process.wait()
             raise HarnessError(f"the guardian did not end within {END_WITHIN_S:g} s and was killed, see {self._log}") from error
+        if code != 0:
+            raise HarnessError(f"the guardian ended with {code}, see {self._log}")
+
+
+def _started(directory: RunDirectory, lifeline: int | None, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    tries = AT_MOST_TRIES if lifeline is None else 1
+    return subprocess.Popen(
+        [sys.executable, "-m", "orchestrator.guardian", str(directory.ledger.resolve()), str(tries)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        pass_fds=() if lifeline is None else (lifeline,),
+        # A session of its own: what ends the run's terminal must not end the guardian.
+        start_new_session=True,
+    )

@@ -16,12 +16,13 @@ from orchestrator.targeting import described
 from probes.clock import SystemClock
 
 CLEAN, NOT_CLEAN = 0, 1
+UNKNOWN = ""
 WORDS = {
     "open": "is still there",
     "healed": "healed and read back",
     "gone": "gone with the run's own sandbox",
     "left": "COULD NOT BE HEALED",
-    "live": "belongs to a run that is still going",
+    "live": "this run is still going (or another heal of it is), so it is not touched",
 }
 
 
@@ -36,30 +37,44 @@ def run(run_directory: Path | None, *, target: str | None, look_only: bool, as_j
 
 
 def _handled(directory: RunDirectory, *, look_only: bool) -> list[Remains]:
-    return remains(directory) if look_only else asyncio.run(heal(directory, SystemClock()))
+    """One run that cannot be read must not keep us from the others."""
+    try:
+        return remains(directory) if look_only else asyncio.run(heal(directory, SystemClock()))
+    except (OrchestratorError, OSError) as error:
+        return [Remains(directory.run_id, "", "", "", "left", str(error), f"look into {directory.path}")]
 
 
 def _chosen(run_directory: Path | None, target: str | None) -> list[RunDirectory]:
     if run_directory is None:
-        left = [one for one in run_directories(RUNS) if remains(one)]
-        return [one for one in left if target is None or _target_of(one) == target]
+        if not RUNS.is_dir():
+            raise RefusedError("there is no folder runs here: name a run directory, or go where the runs were started")
+        return [one for one in run_directories(RUNS) if _has_receipts(one) and (target is None or _target_of(one) in (target, UNKNOWN))]
     directory = RunDirectory(run_directory.resolve())
     if not directory.path.is_dir() or not (directory.ledger.exists() or directory.recording.exists()):
         raise RefusedError(f"{run_directory} is not a run directory: it has neither ledger nor recording")
     return [directory]
 
 
+def _has_receipts(directory: RunDirectory) -> bool:
+    try:
+        return bool(remains(directory))
+    except OrchestratorError:
+        return True
+
+
 def _target_of(directory: RunDirectory) -> str:
+    """Its name; where it cannot be read, it may be the one that is meant."""
     try:
         return described(directory.target.read_text(encoding="utf-8"), source=str(directory.target)).name
     except (OSError, OrchestratorError):
-        return ""
+        return UNKNOWN
 
 
 def _lines(found: Iterable[Remains]) -> list[str]:
     lines = []
     for one in found:
-        lines.append(f"{one.run}: {one.fault} ({one.kind}) on {one.target}: {WORDS[one.state]}")
+        what = f"{one.fault} ({one.kind}) on {one.target}: " if one.fault else ""
+        lines.append(f"{one.run}: {what}{WORDS[one.state]}")
         if one.trouble:
             lines.append(f"  {one.trouble}")
         if one.remedy:

@@ -30,7 +30,8 @@ class Remains:
     """One receipt and what became of it.
 
     `state`: open (looked at only), healed (taken away, read back), gone (its sandbox is no more), left (not healed),
-    live (its run is still going, so nobody else touches it). `remedy` is the manual command of one that is left.
+    live (its run is still going, or another heal is: nobody else touches it; then it has no fault). `remedy` is the manual
+    command of one that is left.
     """
 
     run: str
@@ -58,7 +59,7 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
     """
     with RunLock(directory.lock) as lock:
         if not lock.take():
-            return [_told(directory, receipt, "live") for receipt in Ledger(directory.ledger).open_receipts()]
+            return [Remains(directory.run_id, "", "", "", "live")]
         ledger = Ledger(directory.ledger)
         receipts = ledger.open_receipts()
         if not directory.target.exists():
@@ -74,23 +75,32 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
 
 
 async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Remains:
-    if _sandbox_is_gone(directory, description):
-        ledger.close(receipt)
-        return _told(directory, receipt, "gone")
+    """Heal one receipt. Whatever goes wrong is its own trouble: it must not cut off the heals beside it."""
     try:
-        fault = fault_of(receipt, description, clock)
-        try:
-            async with asyncio.timeout(HEAL_S):
-                await fault.heal(receipt)
-        finally:
-            await fault.close()
+        if _sandbox_is_gone(directory, description):
+            ledger.close(receipt)
+            return _told(directory, receipt, "gone")
+        await _healed(receipt, description, clock)
+        ledger.close(receipt)
     except HealFailed as error:
         return _told(directory, receipt, "left", error.what, error.remedy)
-    except (OrchestratorError, Unreachable, TimeoutError, OSError, KeyError, ValueError) as error:
-        trouble = str(error) or f"not healed within {HEAL_S:g} s"
+    except Exception as error:  # noqa: BLE001 - the named edge: what is left behind is said, whatever the reason
+        trouble = str(error) if isinstance(error, OrchestratorError) else f"{type(error).__name__}: {error}".rstrip(": ")
         return _told(directory, receipt, "left", trouble, BY_HAND.format(ledger=directory.ledger))
-    ledger.close(receipt)
     return _told(directory, receipt, "healed")
+
+
+async def _healed(receipt: Receipt, description: TargetDescription, clock: Clock) -> None:
+    """Raises HealFailed, TargetError, Unreachable, or whatever else a heal runs into."""
+    try:
+        async with asyncio.timeout(HEAL_S):
+            fault = fault_of(receipt, description, clock)
+            try:
+                await fault.heal(receipt)
+            finally:
+                await fault.close()
+    except TimeoutError as error:
+        raise TargetError(f"not healed within {HEAL_S:g} s") from error
 
 
 async def _free(directory: RunDirectory, description: TargetDescription, clock: Clock) -> None:
@@ -98,7 +108,7 @@ async def _free(directory: RunDirectory, description: TargetDescription, clock: 
     with contextlib.suppress(TargetError, Unreachable):
         lease = lease_of(description, directory.run_id, clock)
         if lease is not None:
-            await lease.give_up_anothers()
+            await lease.give_up()
 
 
 def _sandbox_is_gone(directory: RunDirectory, description: TargetDescription) -> bool:

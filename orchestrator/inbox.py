@@ -11,14 +11,14 @@ from typing import Literal, get_args
 
 from orchestrator.errors import RefusedError
 
-Kind = Literal["abort", "note"]
+Word = Literal["abort", "note"]
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
     """`t`: the instant at which it was said, by this machine's monotonic clock (s), which the run shares."""
 
-    kind: Kind
+    kind: Word
     text: str
     t: float
 
@@ -28,6 +28,7 @@ class Inbox:
 
     def __init__(self, run_directory: Path) -> None:
         self._path = run_directory / "inbox"
+        self._taken: set[str] = set()
 
     def send(self, message: Message) -> None:
         """Raises RefusedError when the run's directory may not be written to."""
@@ -41,9 +42,12 @@ class Inbox:
             raise RefusedError(f"{self._path} cannot be written ({error.strerror})") from error
 
     def take(self) -> list[Message]:
-        """New messages, the earliest first; afterwards they are read."""
+        """New messages, the earliest first; each is taken once, also where it cannot be marked as read."""
         found = []
         for path in sorted(self._path.glob("*.json")):
+            if path.name in self._taken:
+                continue
+            self._taken.add(path.name)
             message = _read(path)
             with contextlib.suppress(OSError):
                 path.rename(path.with_suffix(".read" if message else ".unreadable"))
@@ -58,4 +62,4 @@ def _read(path: Path) -> Message | None:
         message = Message(content["kind"], str(content["text"]), float(content["t"]))
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return message if message.kind in get_args(Kind) else None
+    return message if message.kind in get_args(Word) else None

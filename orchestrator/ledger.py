@@ -6,8 +6,11 @@ import json
 import os
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from orchestrator.errors import HarnessError
 from orchestrator.faults.base import Receipt
+from orchestrator.ledger_lines import open_entries
 
 
 class Ledger:
@@ -30,26 +33,13 @@ class Ledger:
         self._append({"event": "healed", "fault": receipt.fault})
 
     def open_receipts(self) -> list[Receipt]:
-        """Receipts not yet healed, the newest first. A last line that a crash cut off counts as not written."""
-        found: dict[str, Receipt] = {}
-        for entry in self._entries():
-            if entry["event"] == "opened":
-                receipt = Receipt.model_validate(entry["receipt"])
-                found[receipt.fault] = receipt
-            else:
-                found.pop(entry["fault"], None)
-        return list(reversed(found.values()))
-
-    def _entries(self) -> list[dict[str, str]]:
+        """Receipts not yet healed, the newest first. Raises HarnessError when the ledger or a receipt cannot be read."""
         if not self.path.exists():
             return []
-        entries = []
-        for line in self._read().splitlines():
-            try:
-                entries.append(json.loads(line))
-            except ValueError:
-                continue
-        return entries
+        try:
+            return [Receipt.model_validate(one) for one in reversed(open_entries(self._read()).values())]
+        except (ValidationError, KeyError, TypeError) as error:
+            raise HarnessError(f"a receipt in the ledger {self.path} cannot be read; take away by hand what it names") from error
 
     def _read(self) -> str:
         try:

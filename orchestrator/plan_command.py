@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from orchestrator.dry_run import DryRun, FaultPreview, dry_run
+from orchestrator.errors import RefusedError
 from orchestrator.experiment_file import read_experiment
+from orchestrator.leftovers import refuse_leftovers
 from orchestrator.outline import outline
 from orchestrator.progress import announce
+from orchestrator.run_directory import RUNS
 from orchestrator.session import Session
 from probes.clock import SystemClock
 
@@ -26,6 +29,10 @@ def run(path: Path) -> int:
         announce("\n".join(said), to_stdout=True)
         return 0
     found = asyncio.run(dry_run(session.plan, session.choice.description, SystemClock()))
+    try:
+        refuse_leftovers(RUNS, session.choice.description)
+    except RefusedError as error:
+        found.objections.append(str(error))
     said += ["", *_found(found), "", *(f"refused: {one}" for one in found.objections), *([] if found.objections else ["would begin"])]
     announce("\n".join(said), to_stdout=True)
     return REFUSED if found.objections else 0

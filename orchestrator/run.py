@@ -9,7 +9,7 @@ import platform
 import sys
 from dataclasses import asdict, dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import JsonValue
 
@@ -18,6 +18,7 @@ from orchestrator.errors import OrchestratorError, RefusedError, TargetError
 from orchestrator.fault_life import FaultLife
 from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
+from orchestrator.guards import beyond
 from orchestrator.inbox import Inbox
 from orchestrator.ledger import Ledger
 from orchestrator.load.worker import Live
@@ -51,6 +52,15 @@ Phase = Literal["preparing", "baseline_check", "timeline", "end", "draining", "a
 Ended = Literal["completed", "aborted", "refused", "error"]
 
 
+class Guarding(Protocol):
+    """Whatever heals after us when we die."""
+
+    @property
+    def lost(self) -> str:
+        """That it is no more, in words; empty while it is."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Setting:
     """What a run is made of."""
@@ -60,6 +70,7 @@ class Setting:
     description: TargetDescription
     directory: RunDirectory
     seed: int
+    guardian: Guarding | None = None
 
 
 class Run:
@@ -83,6 +94,7 @@ class Run:
         self._lease: TargetLease | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._listener = asyncio.create_task(self._listen())
+        self._finishing = False
         self.start: float | None = None
         self.last_event = "preparing"
         # In the recording from the first moment on: a run that is aborted at once has a report, too.
@@ -121,15 +133,22 @@ class Run:
 
     async def _renewed(self) -> None:
         """Abort when somebody else may be on the target."""
-        if self._lease is not None:
+        if self._lease is None:
+            return
+        lost = "the lease of the target is renewed no more"
+        try:
             lost = await self._lease.keep()
-            self._latch.set(lost)
-            self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
+        finally:
+            if not self._finishing:
+                self._latch.set(lost)
+                self._recorder.record(NoteLine(t=self._clock.now(), text=lost))
 
     async def _give_up_lease(self) -> None:
+        """Where faults are left behind it stays, for a while, with us: nobody else should come."""
         if self._renewal is not None:
             self._renewal.cancel()
-        if self._lease is not None:
+            await asyncio.gather(self._renewal, return_exceptions=True)
+        if self._lease is not None and not self._ledger.open_receipts():
             with contextlib.suppress(TargetError):
                 await self._lease.give_up()
 
@@ -171,6 +190,7 @@ class Run:
             start=self.start,
             # A generator of its own for each fault, so that one fault's draws do not depend on another's.
             rng=Random(f"{self._setting.seed}/{name}"),
+            objection=lambda radius: beyond(radius, self._setting.description.blast_caps),
             tell=self._tell,
         )
         self._lives[name] = life
@@ -179,6 +199,7 @@ class Run:
 
     async def finish(self, ended: Ended, reason: str = "") -> None:
         """Heal what is left, stop load and samplers, close the recording. Safe to call once in any phase."""
+        self._finishing = True
         if self._guard is not None:
             self._guard.cancel()
         with contextlib.suppress(OrchestratorError):
@@ -218,10 +239,11 @@ class Run:
             await self._watching.stop(drain_s=drain_s)
 
     async def _guarded(self) -> None:
-        """Abort when the load or a sampler dies: what cannot be seen cannot be judged."""
+        """Abort when the load, a sampler or the guardian dies: what cannot be seen cannot be judged, and somebody must heal."""
         while True:
             await self._clock.sleep_until(self._clock.now() + LOOK_PERIOD_S)
-            lost = self._traffic.lost or (self._watching.lost if self._watching else "")
+            guardian = self._setting.guardian
+            lost = self._traffic.lost or (self._watching.lost if self._watching else "") or (guardian.lost if guardian else "")
             if lost:
                 # First of all: the reason may be that the recording cannot be written.
                 self._latch.set(lost)

@@ -26,9 +26,12 @@ class RunLock:
             raise RefusedError(f"{self._path} cannot be opened ({error.strerror}): who works on this run cannot be told") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             os.close(descriptor)
             return False
+        except OSError as error:
+            os.close(descriptor)
+            raise RefusedError(f"{self._path} cannot be locked ({error.strerror}): keep runs on a local file system") from error
         self._descriptor = descriptor
         return True
 

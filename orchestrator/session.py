@@ -82,7 +82,8 @@ class Session:
         seed = secrets.randbits(32) if self.choice.seed is None else self.choice.seed
         self.directory = create_run_directory(RUNS, wall=self.clock.wall(), tag=secrets.randbits(16))
         self._lock = RunLock(self.directory.lock)
-        self._lock.take()
+        if not self._lock.take():
+            raise RefusedError(f"another process works on {self.directory.path}")
         announce(f"run {self.directory.path}: {self.plan.title}")
         if not self.choice.owned:
             announce("\n".join(outline(self.plan, self.choice.description, owned=False)))
@@ -92,7 +93,7 @@ class Session:
         self.directory.save_json("experiment.json", dict(self.experiment))
         self._guardian = GuardianProcess(self.directory, lifeline=self._sandbox.lifeline if self._sandbox else None)
         self._loop = LoopThread()
-        setting = Setting(self.plan, self.judged, description, self.directory, seed)
+        setting = Setting(self.plan, self.judged, description, self.directory, seed, self._guardian)
         self._work(self._make_run(setting))
         self._progress = Progress(self._of_run(), self.plan)
         self._progress.start()
@@ -139,7 +140,7 @@ class Session:
                 self._loop.call(self._run.finish(ended, reason), timeout_s=FINISH_WITHIN_S)
             except (OrchestratorError, TimeoutError) as error:
                 # What was recorded is judged all the same.
-                self.error = self.error or f"the run did not end as it should: {error or f'not within {FINISH_WITHIN_S:g} s'}"
+                self.error = self.error or f"the run did not end as it should: {str(error) or f'not within {FINISH_WITHIN_S:g} s'}"
                 announce(f"our own error: {self.error}")
             if self._progress is not None:
                 self._progress.stop()
@@ -167,10 +168,17 @@ class Session:
             self._lock.release()
         try:
             if self._guardian is not None:
-                self._guardian.let_go(clean=not self.open_receipts())
+                self._guardian.let_go(clean=self._is_clean())
         finally:
             if self._sandbox is not None:
                 self._sandbox.stop()
+
+    def _is_clean(self) -> bool:
+        """Whether no receipt is open; a ledger that cannot be read is none that says so."""
+        try:
+            return not self.open_receipts()
+        except HarnessError:
+            return False
 
     def last_line(self) -> str:
         """`verdict=PASS exit=0 run=runs/<id>`; REFUSED where nothing was injected, ERROR where we failed.

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from orchestrator.errors import RefusedError, TargetError
-from orchestrator.targets.lease import Held, LeaseClient
+from orchestrator.targets.lease import LeaseClient, LeaseState
 from probes.clock import Clock
 from probes.target import TargetDescription
 
 LASTS_S = 15
-RENEW_S = 5.0
-"""Three renewals may fail before anybody else may think that we are gone."""
+"""After so long without a renewal another run may take it."""
+RENEW_S = 3.0
+OVER_AFTER_S = 10.0
+"""After so long without a renewal the run ends: its heals are through before another may come."""
 LOOK_S = 1.0
 
 
@@ -29,7 +32,6 @@ class TargetLease:
         self._client = client
         self._holder = holder
         self._clock = clock
-        self._held: Held | None = None
 
     async def take(self, tell: Callable[[str], None]) -> None:
         """Raises RefusedError when another run has it, TargetError when the API server does not do it."""
@@ -37,8 +39,7 @@ class TargetLease:
         if seen is not None and seen.holder not in ("", self._holder):
             tell(f"run {seen.holder} has the lease of this target; looking for {LASTS_S} s whether it still goes")
             seen = await self._abandoned(seen)
-        self._held = await self._client.write(self._holder, seen, lasts_s=LASTS_S, now=self._stamp())
-        if self._held is None:
+        if await self._write(seen) is None:
             raise RefusedError("another run took the lease of this target at the same moment: wait until it is over")
 
     async def keep(self) -> str:
@@ -46,41 +47,49 @@ class TargetLease:
         renewed = self._clock.now()
         while True:
             await self._clock.sleep_until(self._clock.now() + RENEW_S)
+            began = self._clock.now()
             try:
-                held = await self._client.write(self._holder, self._held, lasts_s=LASTS_S, now=self._stamp())
-            except TargetError as error:
-                if self._clock.now() - renewed > LASTS_S:
-                    return f"the lease of the target could not be renewed for {LASTS_S} s: {error}"
+                async with asyncio.timeout(max(0.0, renewed + OVER_AFTER_S - began)):
+                    lost = await self._renewed()
+            except (TargetError, TimeoutError) as error:
+                if self._clock.now() >= renewed + OVER_AFTER_S - RENEW_S:
+                    return f"the lease of the target could not be renewed: {str(error) or 'the API server does not answer'}"
                 continue
-            if held is None:
-                return "somebody else took the lease of the target"
-            self._held, renewed = held, self._clock.now()
+            if lost:
+                return lost
+            renewed = began
 
     async def give_up(self) -> None:
-        """Let go of it and of the API server. Raises TargetError when the server does not take it; it then ends by itself."""
+        """Let go of it, if it is ours, and of the API server. Raises TargetError when that fails; it then ends by itself."""
         try:
-            if self._held is not None:
-                await self._client.delete(self._held)
+            seen = await self._client.read()
+            if seen is not None and seen.holder == self._holder:
+                await self._client.delete(seen)
         finally:
             self._client.close()
 
-    async def give_up_anothers(self) -> None:
-        """As `give_up`, for a holder that is no more and left it behind; nothing happens when another has it. Raises TargetError."""
+    async def _renewed(self) -> str:
+        """Why it is ours no more; empty when it is. Read first: the answer to our last write may have been lost."""
         seen = await self._client.read()
-        self._held = seen if seen is not None and seen.holder == self._holder else None
-        await self.give_up()
+        if seen is None or seen.holder != self._holder:
+            return "the lease of the target is gone" if seen is None else f"run {seen.holder} took the lease of the target"
+        return "" if await self._write(seen) is not None else "somebody else took the lease of the target"
 
-    def _stamp(self) -> str:
-        return f"{self._clock.wall():%Y-%m-%dT%H:%M:%S.%f}Z"
+    async def _write(self, seen: LeaseState | None) -> LeaseState | None:
+        stamp = f"{self._clock.wall():%Y-%m-%dT%H:%M:%S.%f}Z"
+        return await self._client.write(self._holder, seen, lasts_s=LASTS_S, now=stamp)
 
-    async def _abandoned(self, seen: Held) -> Held:
-        """The lease as it was, after nobody renewed it for as long as it lasts. Raises RefusedError when somebody does."""
+    async def _abandoned(self, seen: LeaseState) -> LeaseState | None:
+        """The lease as it was, after nobody renewed it for as long as it lasts; None when it was given up.
+
+        Raises RefusedError when somebody renews it.
+        """
         deadline = self._clock.now() + LASTS_S
         while self._clock.now() < deadline:
             await self._clock.sleep_until(self._clock.now() + LOOK_S)
             now = await self._client.read()
-            if now is None or now != seen:
-                break
-        else:
-            return seen
-        raise RefusedError(f"run {seen.holder} is on this target: wait until it is over, or end it with `orchestrator abort`")
+            if now is None:
+                return None
+            if now != seen:
+                raise RefusedError(f"run {seen.holder} is on this target: wait until it is over, or end it with `orchestrator abort`")
+        return seen

@@ -54,7 +54,7 @@ async def _all(count: int, sandbox: DetachedSandbox, found: list[Killed]) -> Non
         print(f"[{number}/{count}] {_words(killed)}", flush=True)
         if killed.good:
             shutil.rmtree(place, ignore_errors=True)
-        elif not killed.trouble:
+        else:
             # The next run would be refused, or would be judged on what this one left.
             print(f"  kept: {place}")
             sandbox.plant()

@@ -9,9 +9,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import httpx
+
 from accuracy.killing.life import Life, NotReachedError, life, target_of
 from accuracy.killing.moments import Moment
-from accuracy.killing.target import Target
+from accuracy.killing.remainder import Remainder
 from orchestrator.ledger import Ledger
 
 CLEAN_WITHIN_S = 30.0
@@ -49,17 +51,22 @@ async def kill(moment: Moment, folder: Path, environment: Mapping[str, str]) -> 
 
 
 async def _watched(killed: Killed, died: float, victim: Life, environment: Mapping[str, str]) -> Killed:
-    """Until the target is clean, and then until no process of the run is left."""
-    async with Target(target_of(environment)) as target:
-        while left := await target.left():
-            if time.monotonic() > died + CLEAN_WITHIN_S:
-                return replace(killed, left=tuple(left))
+    """Until the target is clean, and then until no process of the run is left. A look that fails says nothing yet."""
+    async with Remainder(target_of(environment)) as remainder:
+        left = await _left(remainder)
+        while left and time.monotonic() < died + CLEAN_WITHIN_S:
             await asyncio.sleep(LOOK_S)
+            left = await _left(remainder)
         clean_after_s = round(time.monotonic() - died, 2)
-        while processes := victim.left_behind():
-            if time.monotonic() > died + CLEAN_WITHIN_S:
-                return replace(killed, left=tuple(f"process {pid}" for pid in processes))
+        while victim.left_behind() and time.monotonic() < died + CLEAN_WITHIN_S:
             await asyncio.sleep(LOOK_S)
         # A write that was under way when the run died must not come in after the heal.
-        late = await target.left()
-    return replace(killed, clean_after_s=None if late else clean_after_s, left=tuple(late))
+        left = [*(left or await _left(remainder)), *(f"process {pid}" for pid in victim.left_behind())]
+    return replace(killed, clean_after_s=None if left else clean_after_s, left=tuple(left))
+
+
+async def _left(remainder: Remainder) -> list[str]:
+    try:
+        return await remainder.left()
+    except httpx.HTTPError as error:
+        return [f"the sandbox does not say what is left ({type(error).__name__})"]

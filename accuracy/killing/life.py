@@ -50,7 +50,7 @@ class Life:
             async with asyncio.timeout(LIVES_AT_MOST_S):
                 await self.sight.line(moment.is_in)
         except (RunEnded, TimeoutError) as error:
-            raise NotReachedError(f"{error or 'the moment did not come'}: {_last_words(self.folder)}") from error
+            raise NotReachedError(f"{str(error) or 'the moment did not come'}: {_last_words(self.folder)}") from error
         await asyncio.sleep(moment.delay_s)
 
     def left_behind(self) -> list[int]:

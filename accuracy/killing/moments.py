@@ -33,12 +33,11 @@ class Moment:
 
 
 def moments(count: int) -> list[Moment]:
-    """So many, spread evenly over all phases and steps; from the second round on with other delays."""
+    """So many, spread evenly over all phases and steps; one that comes again has another delay."""
     steps = [
         *(Moment(step) for step in BEFORE),
         *(Moment(step, fault) for step in STEPS for fault in FAULTS),
         *(Moment(step) for step in AFTER),
     ]
-    chosen = [steps[number * len(steps) // count] for number in range(count)] if count < len(steps) else steps
-    rounds = (chosen[number % len(chosen)] for number in range(count))
-    return [Moment(one.step, one.fault, round(SPREAD_S * (number * 7 % 16) / 16, 3)) for number, one in enumerate(rounds)]
+    chosen = (steps[number * len(steps) // count] for number in range(count))
+    return [Moment(one.step, one.fault, round(SPREAD_S * (number * 7 % 16) / 16, 3)) for number, one in enumerate(chosen)]

@@ -117,7 +117,7 @@ async def clean(server: Toxiproxy, proxy: Proxy, *, toxics: list[str]) -> None:
             await _clean_softly(server, proxy.name, toxics)
     except (TargetError, TimeoutError) as error:
         raise HealFailed(
-            f"proxy {proxy.name} at {server.url} could not be cleaned ({error or 'time-out'})",
+            f"proxy {proxy.name} at {server.url} could not be cleaned ({str(error) or 'time-out'})",
             f"curl -X DELETE {server.url}/proxies/{proxy.name} && curl -X POST {server.url}/proxies -d "
             f'\'{{"name":"{proxy.name}","listen":"{proxy.listen}","upstream":"{proxy.upstream}","enabled":true}}\'',
         ) from error

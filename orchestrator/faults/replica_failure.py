@@ -123,7 +123,7 @@ class ReplicaFailure:
         except (TargetError, TimeoutError) as error:
             name, namespace = self._role.statefulset, self._around.description.cluster.namespace
             remedy = f"kubectl -n {namespace} scale statefulset {name} --replicas={replicas}"
-            raise HealFailed(f"{receipt.target} could not be restored ({error or 'time-out'})", remedy) from error
+            raise HealFailed(f"{receipt.target} could not be restored ({str(error) or 'time-out'})", remedy) from error
 
     async def close(self) -> None:
         self._kube.close()

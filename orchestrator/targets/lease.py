@@ -14,7 +14,7 @@ MANAGED = {"app.kubernetes.io/managed-by": "chaos-orchestrator"}
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LeaseState:
     """The lease as the API server shows it. `version` changes with every write."""
 
     holder: str
@@ -32,15 +32,15 @@ class LeaseClient:
     def close(self) -> None:
         self._writer.close()
 
-    async def read(self) -> Held | None:
+    async def read(self) -> LeaseState | None:
         """None when there is none."""
         status, document = await self._writer.call("GET", f"{self._path}/{NAME}")
         if status == 404:
             return None
         _expect(status, document, "read", (200,))
-        return Held(str(document["spec"].get("holderIdentity") or ""), str(document["metadata"]["resourceVersion"]))
+        return _state(document)
 
-    async def write(self, holder: str, seen: Held | None, *, lasts_s: int, now: str) -> Held | None:
+    async def write(self, holder: str, seen: LeaseState | None, *, lasts_s: int, now: str) -> LeaseState | None:
         """Make it ours from `now` (RFC 3339) on, if it is still as it was seen. None when somebody else was first."""
         metadata: dict[str, Any] = {"name": NAME, "namespace": self._namespace, "labels": MANAGED}
         spec = {"holderIdentity": holder, "leaseDurationSeconds": lasts_s, "renewTime": now, "acquireTime": now}
@@ -52,9 +52,9 @@ class LeaseClient:
         if status in (404, 409):
             return None
         _expect(status, document, "write", (200, 201))
-        return Held(holder, str(document["metadata"]["resourceVersion"]))
+        return _state(document)
 
-    async def delete(self, held: Held) -> None:
+    async def delete(self, held: LeaseState) -> None:
         """Give it up, unless it is no longer as it was."""
         body = {"preconditions": {"resourceVersion": held.version}}
         status, document = await self._writer.call("DELETE", f"{self._path}/{NAME}", body)
@@ -64,3 +64,10 @@ class LeaseClient:
 def _expect(status: int, document: dict[str, Any], what: str, fine: tuple[int, ...]) -> None:
     if status not in fine:
         raise TargetError(f"{what} lease {NAME}: the API server answered {status} {document.get('message', '')}".rstrip())
+
+
+def _state(document: dict[str, Any]) -> LeaseState:
+    try:
+        return LeaseState(str(document["spec"].get("holderIdentity") or ""), str(document["metadata"]["resourceVersion"]))
+    except (KeyError, TypeError, AttributeError) as error:
+        raise TargetError(f"the API server answered {str(document)[:100]}, which is not a lease") from error

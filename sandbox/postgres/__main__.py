@@ -6,6 +6,7 @@ SIGINT stops the server at once ("fast"); SIGTERM waits until the last client ha
 """
 
 import os
+import signal
 import sys
 from collections.abc import Mapping
 
@@ -18,6 +19,8 @@ def main(arguments: list[str], environment: Mapping[str, str]) -> None:
     """Start the server that `arguments` name; does not return."""
     if len(arguments) != 1 or arguments[0] not in ROLES:
         sys.exit("usage: python -m sandbox.postgres primary|replica")
+    # Python's own handler only leaves a note: a SIGINT just before we become the server would be forgotten with it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     ROLES[arguments[0]](environment)
 
 

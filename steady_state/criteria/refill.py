@@ -51,7 +51,7 @@ def _judged(window: Window, before: HitRate, rates: list[HitRate], refilled: Hit
         )
     seen = round(min(rates[-1].span.start - window.injected, limits.refill_s), 1) if rates else 0.0
     best = f", at best {max(one.ratio for one in rates):.1%}" if rates else ""
-    if until < window.injected + limits.refill_s + STRETCH_S + READINGS_S:
+    if until < window.injected + limits.refill_s + STRETCH_S + READINGS_S or seen < limits.refill_s - READINGS_S:
         return inconclusive(f"not refilled after {seen:.1f} of {limits.refill_s:g} s: {words}{best}", window=where)
     return Finding(
         Verdict.FAIL,

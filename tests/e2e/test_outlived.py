@@ -92,7 +92,7 @@ def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outl
     where = str(command.directory)
     live = start_beside(command, "orchestrator", "heal", where)
     assert live.wait() == 1
-    assert f"to end it: orchestrator abort runs/{command.directory.name}" in live.output.read_text()
+    assert f"{command.directory.name}: this run is still going" in live.output.read_text()
     assert start_beside(command, "orchestrator", "note", where, "the pager rang").wait() == 0
     abort = start_beside(command, "orchestrator", "abort", where, "--reason", "users complain")
     assert abort.wait() == 0, abort.said()

@@ -63,7 +63,7 @@ class ScriptedFault:
         return await self.script.get(step, gives(default))()
 
     async def preview(self) -> BlastRadius:
-        raise AssertionError("the life of a fault needs no preview")
+        return BlastRadius("links", 1, 1)
 
     async def prepare(self, rng: Random) -> Receipt:
         return await self._do("prepare", receipt())
@@ -113,7 +113,13 @@ class Told:
 
 
 def live(
-    folder: Path, script: dict[str, Act] | None = None, *, hold_s: float = 0.0, abort_at_s: float | None = None, unwritable_from: str = ""
+    folder: Path,
+    script: dict[str, Act] | None = None,
+    *,
+    hold_s: float = 0.0,
+    abort_at_s: float | None = None,
+    unwritable_from: str = "",
+    objection: str = "",
 ) -> Told:
     """One life from minute 0 to its end. From the phase `unwritable_from` on the recording cannot be written."""
 
@@ -144,6 +150,7 @@ def live(
             start=START_S,
             rng=Random(1),
             tell=lambda _text: None,
+            objection=lambda radius: objection if radius.count else "",
         )
         course, _ = await asyncio.gather(life.run(), life.settled())
         return Told(course, fault, lines, ledger, round(clock.now() - START_S, 3))

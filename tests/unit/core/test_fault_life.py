@@ -205,3 +205,10 @@ def test_connections_that_do_not_close_do_not_keep_the_life_from_ending(tmp_path
     told = live(tmp_path, {"close": trouble}, hold_s=12)
     assert told.course.healed
     assert told.ended_s <= AT_S + 12 + 8
+
+
+def test_what_would_touch_too_much_by_then_is_not_injected(tmp_path: Path) -> None:
+    told = live(tmp_path, objection="it would take 1 of 1 pods")
+    assert told.phases == ["failed"]
+    assert told.line("failed").data == {"reason": "cut: it would take 1 of 1 pods"}
+    assert (told.fault.count("prepare"), told.fault.count("inject")) == (0, 0)

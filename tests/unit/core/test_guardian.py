@@ -34,10 +34,11 @@ if len(tries.read_text()) >= int((run / "succeeds-at").read_text()):
 def guardian(folder: Path, tries: int) -> Iterator[subprocess.Popen[bytes]]:
     package = folder / "package" / "orchestrator"
     package.mkdir(parents=True)
-    real = Path(__file__).resolve().parents[3] / "orchestrator" / "guardian.py"
+    real = Path(__file__).resolve().parents[3] / "orchestrator"
     (package / "__init__.py").touch()
     (package / "__main__.py").write_text(HEALER)
-    (package / "guardian.py").write_text(real.read_text())
+    for name in ("guardian.py", "ledger_lines.py"):
+        (package / name).write_text((real / name).read_text())
     process = subprocess.Popen(
         [sys.executable, "-m", "orchestrator.guardian", str(folder / "ledger.jsonl"), str(tries)],
         stdin=subprocess.PIPE,

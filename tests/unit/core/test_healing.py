@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 import pytest
-from scripted_fault import Act, ScriptedFault, hangs, raises, receipt
+from scripted_fault import Act, ScriptedFault, gives, hangs, raises, receipt
 
 from orchestrator import heal_command, healing
-from orchestrator.errors import HealFailed, RefusedError, TargetError
+from orchestrator.errors import HarnessError, HealFailed, RefusedError, TargetError
 from orchestrator.healing import heal, remains
 from orchestrator.inbox import Inbox, Message
 from orchestrator.ledger import Ledger
@@ -93,7 +93,8 @@ def test_a_live_run_is_never_touched() -> None:
     directory = a_run(cut={})
     with RunLock(directory.lock) as lock:
         assert lock.take()
-        assert states(directory) == {"cut": "live"}
+        (one,) = asyncio.run(heal(directory, SystemClock()))
+        assert (one.state, one.fault, one.clean) == ("live", "", False)
         assert FAULTS["cut"].calls == []
     assert states(directory) == {"cut": "healed"}
 
@@ -142,6 +143,43 @@ def test_list_and_json_show_what_is_open(capsys: pytest.CaptureFixture[str]) -> 
     assert json.loads(capsys.readouterr().out) == []
 
 
+def test_a_live_run_without_a_fault_is_not_called_clean(capsys: pytest.CaptureFixture[str]) -> None:
+    directory = a_run()
+    with RunLock(directory.lock) as lock:
+        assert lock.take()
+        assert heal_command.run(directory.path, target=None, look_only=False, as_json=False) == 1
+    assert "run-1: this run is still going" in capsys.readouterr().out
+
+
+def test_one_unreadable_run_keeps_nobody_from_healing_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    old = a_run("run-1")
+    old.ledger.write_text('{"event": "opened", "receipt": {"fault": "of an older version"}}\n')
+    a_run("run-2", cut={})
+    assert heal_command.run(None, target="sandbox", look_only=False, as_json=False) == 1
+    said = capsys.readouterr().out
+    assert "run-1: COULD NOT BE HEALED\n  a receipt in the ledger" in said
+    assert "run-2: cut (partition) on link x: healed and read back" in said
+
+
+def test_a_ledger_that_cannot_be_written_cuts_no_heal_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    directory = a_run(quick={}, slow={"heal": gives(None, after_s=0.05)})
+
+    def full(_ledger: Ledger, _receipt: object) -> None:
+        raise HarnessError("no space left on device")
+
+    monkeypatch.setattr(Ledger, "close", full)
+    assert states(directory) == {"quick": "left", "slow": "left"}
+    assert [fault.count("heal") for fault in FAULTS.values()] == [1, 1]
+
+
+def test_a_folder_without_runs_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    with pytest.raises(RefusedError, match="there is no folder runs here"):
+        heal_command.run(None, target=None, look_only=True, as_json=False)
+
+
 def test_what_is_no_run_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match="is not a run directory"):
         heal_command.run(tmp_path, target=None, look_only=True, as_json=False)
@@ -180,6 +218,12 @@ def test_messages_are_taken_once_in_their_order_and_none_is_lost(tmp_path: Path)
     (tmp_path / "inbox" / "0.json").write_text('{"kind": "shout", "text": "?", "t": 1}')
     assert [message.text for message in inbox.take()] == ["first", "second"]
     assert inbox.take() == []
+    inbox.send(Message("note", "third", 30.0))
+    (path,) = (tmp_path / "inbox").glob("*.json")
+    text = path.read_text()
+    assert [message.text for message in inbox.take()] == ["third"]
+    path.write_text(text)
+    assert inbox.take() == [], "taken once, although it is there again"
     assert (tmp_path / "inbox" / "0.unreadable").exists()
 
 

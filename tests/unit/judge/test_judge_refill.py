@@ -79,6 +79,24 @@ def test_it_fails_once_every_stretch_that_begins_within_the_limit_has_been_read(
     assert refill(run).verdict is expected
 
 
+@pytest.mark.parametrize("asked_s", [0, 15])
+def test_lookups_that_stop_after_the_flush_prove_nothing(asked_s: int) -> None:
+    """Nobody knows whether the cache would have been full again by 60 s."""
+
+    def change(line: obs.Observation) -> Iterable[obs.Observation]:
+        if not isinstance(line, obs.CacheLine):
+            return [line]
+        second = min(round(line.t - MINUTE_0 - 0.4), 160 + asked_s)
+        warm = min(second, 160) + 20
+        lookups = 80 * (second + 20)
+        return [line.model_copy(update={"hits": 60 * warm, "misses": lookups - 60 * warm})]
+
+    finding = refill(healthy().with_change(change))
+
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert finding.because.startswith("not refilled after ")
+
+
 def test_a_cache_that_nobody_asked_proves_nothing() -> None:
     """9 lookups a second: 90 in 10 s, 100 would suffice."""
     finding = refill(healthy().with_change(cold(0, lookups_per_s=8)))

@@ -25,7 +25,7 @@ def test_ten_kills_meet_every_fault_and_most_steps() -> None:
 
 
 def test_the_same_moment_is_met_again_with_another_delay() -> None:
-    first, again = moments(80)[0], moments(80)[40]
+    first, again = moments(80)[:2]
     assert (first.step, first.fault) == (again.step, again.fault)
     assert first.delay_s != again.delay_s
 

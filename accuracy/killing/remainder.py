@@ -13,7 +13,7 @@ from accuracy.matrix.cluster import KubeConfig, trusting
 CALL_S = 2.0
 
 
-class Target:
+class Remainder:
     """The platform of one description. An async context manager; calls raise httpx.HTTPError."""
 
     def __init__(self, description: dict[str, Any]) -> None:
