@@ -53,7 +53,7 @@ async def _log_in(client: httpx.AsyncClient, users: Users, number: int, password
     try:
         answer = await client.post(users.login_path, json={"user_id": user_id, "password": password}, headers=headers)
     except httpx.HTTPError as error:
-        return f"{user_id}: {error or type(error).__name__}"
+        return f"{user_id}: {str(error) or type(error).__name__}"
     if answer.status_code != 200:
         return f"{user_id} was answered {answer.status_code}"
     try:
