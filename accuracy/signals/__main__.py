@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -27,6 +28,8 @@ INTERRUPTED = 130
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 every run ended as it must and in time; 1 one did not, or no sandbox can be had; 130 interrupted."""
     argparse.ArgumentParser(prog="python -m accuracy.signals", description="End runs by signals in every phase.").parse_args(arguments)
+    # Under nohup a run does not hear SIGHUP, and should not; here it must.
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     found: list[Ending] = []
     wanted: list[Case] = []
     code = 1
