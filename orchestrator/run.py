@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pydantic import JsonValue
 
 from orchestrator.abort import AbortLatch
-from orchestrator.errors import OrchestratorError, RefusedError, TargetError
+from orchestrator.errors import HarnessError, OrchestratorError, RefusedError, TargetError
 from orchestrator.fault_life import FaultLife
 from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
@@ -125,19 +125,18 @@ class Run:
     async def _take_lease(self) -> None:
         try:
             self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
-            if self._lease is not None:
-                await self._lease.take(self._tell)
+            if self._lease is None:
+                return
+            await self._lease.take(self._tell)
         except (TargetError, Unreachable) as error:
             raise RefusedError(f"the target could not be taken for this run alone: {error}") from error
-        self._renewal = asyncio.create_task(self._renewed())
+        self._renewal = asyncio.create_task(self._renewed(self._lease))
 
-    async def _renewed(self) -> None:
+    async def _renewed(self, lease: TargetLease) -> None:
         """Abort when somebody else may be on the target."""
-        if self._lease is None:
-            return
         lost = "the lease of the target is renewed no more"
         try:
-            lost = await self._lease.keep()
+            lost = await lease.keep()
         finally:
             if not self._finishing:
                 self._latch.set(lost)
@@ -148,8 +147,9 @@ class Run:
         if self._renewal is not None:
             self._renewal.cancel()
             await asyncio.gather(self._renewal, return_exceptions=True)
-        if self._lease is not None and not self._ledger.open_receipts():
-            with contextlib.suppress(TargetError):
+        # A ledger that cannot be read is none that says that nothing is left; and the recording still needs its last line.
+        with contextlib.suppress(TargetError, HarnessError):
+            if self._lease is not None and not self._ledger.open_receipts():
                 await self._lease.give_up()
 
     async def wait_until_steady(self) -> None:

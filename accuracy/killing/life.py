@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from accuracy.chaos_command import last_words, started
 from accuracy.killing.moments import Moment
 from accuracy.matrix.sight import RunEnded, RunSight
 from accuracy.sandbox import without_ours
@@ -50,7 +51,7 @@ class Life:
             async with asyncio.timeout(LIVES_AT_MOST_S):
                 await self.sight.line(moment.is_in)
         except (RunEnded, TimeoutError) as error:
-            raise NotReachedError(f"{str(error) or 'the moment did not come'}: {_last_words(self.folder)}") from error
+            raise NotReachedError(f"{str(error) or 'the moment did not come'}: {last_words(self.folder)}") from error
         await asyncio.sleep(moment.delay_s)
 
     def left_behind(self) -> list[int]:
@@ -68,17 +69,7 @@ async def life(folder: Path, environment: Mapping[str, str], python: str = sys.e
     """A run in the empty folder, by this interpreter; killed at the latest when it is left."""
     mark = uuid.uuid4().hex
     variables = without_ours(os.environ) | dict(environment) | {MARK: mark, "CHAOS_LOAD_SCALE": LOAD_SCALE}
-    with (folder / "stdout.txt").open("wb") as output, (folder / "stderr.txt").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            python,
-            *("-m", "chaostoolkit", "--no-version-check", "run", str(EXPERIMENT)),
-            cwd=folder,
-            env=variables,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
+    process = await started(EXPERIMENT, folder, variables, python)
     try:
         yield Life(process, RunSight(process.pid, folder, lambda: process.returncode is None), folder, mark)
     finally:
@@ -91,8 +82,3 @@ def target_of(environment: Mapping[str, str]) -> dict[str, Any]:
     """The target description of the sandbox that `sandbox env` names."""
     found: dict[str, Any] = yaml.safe_load(Path(environment["CHAOS_TARGET"]).read_text(encoding="utf-8"))
     return found
-
-
-def _last_words(folder: Path) -> str:
-    lines = [line for line in (folder / "stderr.txt").read_text(errors="replace").splitlines() if line.strip()]
-    return lines[-1] if lines else "it said nothing"

@@ -45,16 +45,17 @@ class KubeConfig:
 
 
 class Cluster:
-    """Writes of a sabotage to one namespace. An async context manager; calls raise httpx.HTTPError."""
+    """One namespace as these programs need it. An async context manager; calls raise httpx.HTTPError."""
 
     def __init__(self, config: KubeConfig, namespace: str) -> None:
         user = config.document["users"][0]["user"]
-        self._path = f"/apis/apps/v1/namespaces/{namespace}/deployments"
+        apps = f"/apis/apps/v1/namespaces/{namespace}"
+        self._path, self._stateful = f"{apps}/deployments", f"{apps}/statefulsets"
         self._pods = f"/api/v1/namespaces/{namespace}/pods"
         self._http = httpx.AsyncClient(
             base_url=config.server,
             headers={"authorization": f"Bearer {user['token']}"},
-            verify=trusting(config.document["clusters"][0]["cluster"]),
+            verify=_trusting(config.document["clusters"][0]["cluster"]),
             timeout=CALL_S,
             trust_env=False,
         )
@@ -74,6 +75,11 @@ class Cluster:
         answer = await self._http.patch(f"{self._path}/{deployment}", json=patch, headers={"content-type": STRATEGIC})
         answer.raise_for_status()
 
+    async def replicas(self, statefulset: str) -> int:
+        """How many a StatefulSet asks for."""
+        shown = (await self._http.get(f"{self._stateful}/{statefulset}")).raise_for_status().json()
+        return int(shown["spec"]["replicas"])
+
     async def settled(self, deployment: str) -> bool:
         """Whether every pod of the Deployment is of its newest template and ready, and no older one is left."""
         shown = (await self._http.get(f"{self._path}/{deployment}")).raise_for_status().json()
@@ -84,8 +90,7 @@ class Cluster:
         return seen and counts == [wanted] * 3 and len(listed["items"]) == wanted
 
 
-def trusting(cluster: Mapping[str, Any]) -> ssl.SSLContext:
-    """What to trust when this cluster of a kubeconfig is called."""
+def _trusting(cluster: Mapping[str, Any]) -> ssl.SSLContext:
     if "certificate-authority" in cluster:
         return ssl.create_default_context(cafile=cluster["certificate-authority"])
     return ssl.create_default_context(cadata=base64.b64decode(cluster["certificate-authority-data"]).decode())

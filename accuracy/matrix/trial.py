@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import signal
-import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 import httpx
 import yaml
 
+from accuracy.chaos_command import last_words, started
 from accuracy.matrix.harms import Around, During, HarmError, Scene
 from accuracy.matrix.sight import RunEnded, RunSight
 from accuracy.sandbox import without_ours
@@ -62,7 +62,7 @@ async def trial(order: Order) -> Trial:
     run = (order.folder / "runs" / "latest").resolve()
     report = run / "report.json"
     if not report.is_file():
-        raise TrialError(f"the run left no report: {_last_words(order.folder)}")
+        raise TrialError(f"the run left no report: {last_words(order.folder)}")
     return Trial(json.loads(report.read_text(encoding="utf-8")), run, done)
 
 
@@ -89,9 +89,9 @@ async def _run(order: Order, target: Path, during: During | None) -> str:
             await asyncio.wait_for(process.wait(), FINISH_WITHIN_S)
             return await beside
         except TimeoutError as error:
-            raise TrialError(f"the run did not end within {FINISH_WITHIN_S:g} s: {_last_words(order.folder)}") from error
+            raise TrialError(f"the run did not end within {FINISH_WITHIN_S:g} s: {last_words(order.folder)}") from error
         except (RunEnded, LookupError) as error:
-            raise TrialError(f"it was not done to the run: {error}: {_last_words(order.folder)}") from error
+            raise TrialError(f"it was not done to the run: {error}: {last_words(order.folder)}") from error
         finally:
             beside.cancel()
             await asyncio.gather(beside, return_exceptions=True)
@@ -103,19 +103,9 @@ async def _done(during: During | None, sight: RunSight) -> str:
 
 @contextlib.asynccontextmanager
 async def _command(order: Order, target: Path) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`chaos run` as a process in a session of its own: a Ctrl-C reaches us, and we end it cleanly."""
+    """`chaos run`, ended cleanly when it is left."""
     environment = without_ours(os.environ) | dict(order.environment) | {"CHAOS_TARGET": str(target)}
-    with (order.folder / "stdout.txt").open("wb") as output, (order.folder / "stderr.txt").open("wb") as errors:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "chaostoolkit", "--no-version-check", "run", str(order.experiment.resolve())),
-            cwd=order.folder,
-            env=environment,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=output,
-            stderr=errors,
-            start_new_session=True,
-        )
+    process = await started(order.experiment, order.folder, environment)
     try:
         yield process
     finally:
@@ -130,8 +120,3 @@ async def _end(process: asyncio.subprocess.Process) -> None:
         process.send_signal(number)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), within_s)
-
-
-def _last_words(folder: Path) -> str:
-    lines = [line for name in ("stderr.txt", "stdout.txt") for line in (folder / name).read_text(errors="replace").splitlines() if line]
-    return lines[-1] if lines else "it said nothing"

@@ -40,8 +40,9 @@ async def end(case: Case, folder: Path, environment: Mapping[str, str]) -> Endin
         for number, one in enumerate(case.signals):
             if number:
                 await asyncio.sleep(APART_S)
-            if run.process.returncode is None:
-                run.process.send_signal(one)
+            if run.process.returncode is not None:
+                break
+            run.process.send_signal(one)
         try:
             await asyncio.wait_for(run.process.wait(), END_WITHIN_S)
         except TimeoutError:
