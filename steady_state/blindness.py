@@ -32,7 +32,7 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     missing, limited, torn = [-second for second in range(unborn, 0, -1)], [], []
     for second in _seconds(span, plan.start_s):
         tally = tallies.get(second)
-        if tally is None:
+        if tally is None or tally.workers < plan.workers:
             missing.append(second)
         elif _generator_limited(tally):
             limited.append(second)

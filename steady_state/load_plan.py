@@ -29,6 +29,7 @@ class LoadPlan(BaseModel):
     source: str
     start_s: Instant
     timeout_ms: float = Field(default=5000, gt=0, description="the client gives up (design 6)")
+    workers: int = Field(default=1, ge=1, description="so many workers share the arrivals; each writes tallies of its own")
     routes: Mapping[str, RoutePlan]
 
     def due(self, route: str, number: int) -> Instant:

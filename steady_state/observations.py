@@ -13,8 +13,11 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from steady_state.load_plan import LoadPlan
 from steady_state.outcomes import Outcome
 
-SCHEMA_VERSION = 1
-"""Of recordings that are written now. It rises when older code would misread them; what older versions lack has a default."""
+SCHEMA_VERSION = 2
+"""Of recordings that are written now. It rises when older code would misread them; what older versions lack has a default.
+
+2: several workers may share a source, so that a second has several tallies.
+"""
 
 
 class Line(BaseModel):
@@ -64,7 +67,7 @@ class RouteTally(BaseModel):
 
 
 class TallyLine(Line):
-    """All requests of a source that were due in [plan.start_s + second, + 1 s). Written once, when each has its outcome."""
+    """One worker's requests of a source that were due in [plan.start_s + second, + 1 s). Written once, when each has its outcome."""
 
     kind: Literal["tally"] = "tally"
     source: str
@@ -72,6 +75,7 @@ class TallyLine(Line):
     routes: dict[str, RouteTally]
     lagged: int = Field(default=0, description="requests sent, or answers read, more than 50 ms late because the generator lagged")
     lag_max_ms: float = 0.0
+    workers: int = Field(default=1, ge=1, description="whose counts these are: one worker's as written, more after merging")
 
 
 class RequestLine(Line):

@@ -15,6 +15,7 @@ from steady_state import observations as obs
 from steady_state.instants import Instant
 from steady_state.judged_plan import JudgedPlan
 from steady_state.load_plan import LoadPlan
+from steady_state.merging import merged
 
 WRITTEN_WITHIN_S = 10.0
 """A line is written this long after its instant at most (a request ends 5 s after it was due, an operation a little later)."""
@@ -147,7 +148,8 @@ def _file(recording: Recording, line: obs.Observation) -> None:
         case obs.LoadEndLine():
             recording.load_ends[line.source] = line.end_s
         case obs.TallyLine():
-            recording.tallies.setdefault(line.source, {})[line.second] = line
+            seconds = recording.tallies.setdefault(line.source, {})
+            seconds[line.second] = merged(seconds[line.second], line) if line.second in seconds else line
         case obs.EndLine():
             recording.end = line
         case obs.RunLine():

@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -22,7 +23,7 @@ from steady_state import observations as obs
 from steady_state.document import document
 from steady_state.history import History
 from steady_state.judge import CRITERIA, judge
-from steady_state.outcomes import FAILED, Outcome
+from steady_state.outcomes import FAILED, SERVED, Outcome
 from steady_state.recording import read_recording, recording_of
 from steady_state.verdict import Verdict
 
@@ -198,3 +199,56 @@ def test_the_report_is_the_same_for_two_reads_and_is_plain_json(run: Synthetic) 
 
     assert reports[0] == reports[1]
     assert json.loads(reports[0])["schema_version"] == 1
+
+
+def shared_out(line: obs.TallyLine, workers: int, chance: random.Random) -> list[obs.TallyLine]:
+    """The tallies of so many workers, of which each sent some of the second's requests."""
+    parts: list[dict[str, obs.RouteTally]] = [{} for _ in range(workers)]
+    for route, row in line.routes.items():
+        outcomes = [outcome for outcome, count in row.counts.items() for _ in range(count)]
+        latencies = [index for index, count in row.latency for _ in range(count)]
+        whose = [chance.randrange(workers) for _ in outcomes]
+        for worker, part in enumerate(parts):
+            mine = [outcome for outcome, owner in zip(outcomes, whose, strict=True) if owner == worker]
+            # Which of the served it was does not matter to a histogram; how many does.
+            took = sorted(latencies.pop() for outcome in mine if outcome in SERVED)
+            part[route] = obs.RouteTally(due=len(mine), counts=dict(Counter(mine)), latency=sorted(Counter(took).items()))
+    lagged = chance.randint(0, line.lagged)
+    lags = [lagged, line.lagged - lagged, *([0] * (workers - 2))]
+    return [line.model_copy(update={"routes": part, "lagged": lag}) for part, lag in zip(parts, lags, strict=True)]
+
+
+def by_workers(run: Synthetic, workers: int, seed: int) -> list[obs.Observation]:
+    """The run's lines as if workers had shared each source's arrivals."""
+    chance = random.Random(seed)
+    lines: list[obs.Observation] = []
+    for line in run.lines():
+        if isinstance(line, obs.TallyLine):
+            lines += shared_out(line, workers, chance)
+        elif isinstance(line, obs.LoadPlanLine):
+            lines.append(line.model_copy(update={"plan": line.plan.model_copy(update={"workers": workers})}))
+        else:
+            lines.append(line)
+    return [line.model_copy(update={"seq": seq}) for seq, line in enumerate(lines)]
+
+
+@EXAMPLES
+@given(run=runs(), workers=st.integers(2, 4), seed=st.integers(0, 1000))
+def test_tallies_of_several_workers_are_judged_as_those_of_one(run: Synthetic, workers: int, seed: int) -> None:
+    shared = by_workers(run, workers, seed)
+
+    assert document(judge(History(recording_of(shared)))) == document(run.judged())
+
+
+@EXAMPLES
+@given(run=runs(), seed=st.integers(0, 1000), data=st.data())
+def test_losing_a_workers_tallies_turns_nothing_into_a_pass(run: Synthetic, seed: int, data: st.DataObject) -> None:
+    """They never reached us, so no number is missing."""
+    shared = by_workers(run, 2, seed)
+    second = data.draw(st.integers(0, 100), label="from second")
+    silent = random.Random(seed)
+    kept = [line for line in shared if not (isinstance(line, obs.TallyLine) and line.second >= second and silent.random() < 0.3)]
+
+    before, after = judged_lines(shared), judged_lines([line.model_copy(update={"seq": seq}) for seq, line in enumerate(kept)])
+
+    assert not {cell for cell, verdict in after.items() if verdict is Verdict.PASS and before[cell] is not Verdict.PASS}

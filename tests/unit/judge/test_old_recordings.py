@@ -33,6 +33,6 @@ def test_a_recording_of_schema_1_is_judged_as_when_it_was_written() -> None:
 def test_a_recording_of_a_later_schema_is_refused_with_the_fix() -> None:
     first = json.loads(lines_of("schema-1.jsonl.xz")[0])
     assert first["kind"] == "run"
-    later = json.dumps(first | {"schema_version": 2, "something": "new"})
-    with pytest.raises(RecordingError, match="schema version 2, this orchestrator reads up to 1: judge it with a newer one"):
+    later = json.dumps(first | {"schema_version": 3, "something": "new"})
+    with pytest.raises(RecordingError, match="schema version 3, this orchestrator reads up to 2: judge it with a newer one"):
         read_recording([later])

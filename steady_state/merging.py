@@ -1,0 +1,30 @@
+"""Tallies of several workers that share the arrivals of one source: counts and histograms add up exactly, in any order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from steady_state.observations import RouteTally, TallyLine
+
+NOTHING = RouteTally(due=0, counts={}, latency=[])
+
+
+def merged(one: TallyLine, other: TallyLine) -> TallyLine:
+    """The tally of both workers' requests in the same second of the same source; it is complete when the later one is."""
+    routes = sorted(one.routes.keys() | other.routes.keys())
+    return TallyLine(
+        seq=max(one.seq, other.seq),
+        t=max(one.t, other.t),
+        source=one.source,
+        second=one.second,
+        routes={name: _added(one.routes.get(name, NOTHING), other.routes.get(name, NOTHING)) for name in routes},
+        lagged=one.lagged + other.lagged,
+        lag_max_ms=max(one.lag_max_ms, other.lag_max_ms),
+        workers=one.workers + other.workers,
+    )
+
+
+def _added(one: RouteTally, other: RouteTally) -> RouteTally:
+    latency = Counter(dict(one.latency)) + Counter(dict(other.latency))
+    counts = Counter(one.counts) + Counter(other.counts)
+    return RouteTally(due=one.due + other.due, counts=dict(counts), latency=sorted(latency.items()))
