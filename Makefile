@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -43,6 +43,9 @@ killtest: set-up-test ## kill N runs with SIGKILL at moments of their lives: is 
 
 signaltest: set-up-test ## end runs by signals in every phase, under every Python 3.11 to 3.13 that is installed (15 min)
 	@$(BIN)/python -m accuracy.signals
+
+outagetest: set-up-test ## take each dependency of a run away from it, refused or a black hole, in three phases (30 min); ONLY=Redis
+	@$(BIN)/python -m accuracy.outages $(if $(ONLY),--only "$(ONLY)")
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import secrets
-import signal
 import threading
 from collections.abc import Coroutine, Mapping
 from concurrent.futures import Future
-from types import FrameType
 from typing import Any, TypeVar
 
 from pydantic import JsonValue
 
 from orchestrator.abort import AbortLatch
 from orchestrator.binding import bind
+from orchestrator.ending_signals import EndingSignals
 from orchestrator.errors import HarnessError, OrchestratorError, RefusedError
 from orchestrator.faults.base import Receipt
 from orchestrator.guardian_process import GuardianProcess
@@ -37,7 +35,6 @@ from probes.clock import SystemClock
 from probes.target import TargetDescription
 
 T = TypeVar("T")
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
 LOOK_S = 0.05
 FINISH_WITHIN_S = 90.0
 
@@ -63,7 +60,7 @@ class Session:
         self.refusal = ""
         self.error = ""
         self.steady = False
-        self._signalled = False
+        self._signals = EndingSignals(self.latch)
         self._start: float | None = None
         self._loop: LoopThread | None = None
         self._run: Run | None = None
@@ -71,12 +68,11 @@ class Session:
         self._guardian: GuardianProcess | None = None
         self._lock: RunLock | None = None
         self._progress: Progress | None = None
-        self._handlers: dict[signal.Signals, Any] = {}
         self._finishing = threading.Lock()
 
     def prepare(self) -> None:
         """Start the sandbox where it is ours, then load and samplers. Raises RefusedError or Aborted."""
-        self._catch_signals()
+        self._signals.catch()
         if not self.choice.owned:
             refuse_leftovers(RUNS, self.choice.description)
         seed = secrets.randbits(32) if self.choice.seed is None else self.choice.seed
@@ -159,7 +155,7 @@ class Session:
         except HarnessError as error:
             announce(f"warning: {error}")
         finally:
-            self._restore_signals()
+            self._signals.let_go()
             announce(self.last_line(), to_stdout=True)
 
     def _let_go(self) -> None:
@@ -188,7 +184,7 @@ class Session:
         run = self.directory.path if self.directory is not None else "none"
         if self.refusal:
             return f"verdict=REFUSED exit=1 run={run}"
-        if self.report is None and self._signalled and not self.error:
+        if self.report is None and self._signals.heard and not self.error:
             return f"verdict=INCONCLUSIVE exit=1 run={run}"
         if self.report is None or self.error:
             return f"verdict=ERROR exit=1 run={run}"
@@ -246,27 +242,6 @@ class Session:
         if self._run is None:
             raise HarnessError("the run was not prepared")
         return self._run
-
-    def _catch_signals(self) -> None:
-        """Signals only set the latch: no exception ever cuts Chaos Toolkit or us in the middle of something."""
-        if threading.current_thread() is threading.main_thread():
-            # Under `nohup` a closed terminal must not end the run.
-            heard = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN]
-            self._handlers = {number: signal.signal(number, self._on_signal) for number in heard}
-
-    def _restore_signals(self) -> None:
-        for number, handler in self._handlers.items():
-            signal.signal(number, handler)
-        self._handlers = {}
-
-    def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        name = signal.Signals(number).name
-        again = self.latch.is_set()
-        self._signalled = True
-        self.latch.set(f"signal {name}")
-        # The terminal may be what went away.
-        with contextlib.suppress(OSError):
-            os.write(2, f"{name}: {'already ending' if again else 'ending the run'}, removing faults\n".encode())
 
 
 def refusal_of(error: OrchestratorError) -> str:

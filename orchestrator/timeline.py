@@ -18,6 +18,7 @@ from chaoslib.exceptions import InterruptExecution, InvalidControl
 from chaoslib.types import Dry
 
 from orchestrator.durations import seconds
+from orchestrator.ending_signals import leave_to_main_thread
 from orchestrator.errors import OrchestratorError, PlanError, RefusedError
 from orchestrator.progress import announce
 from orchestrator.run import Ended
@@ -102,6 +103,7 @@ def before_method_control(context: Mapping[str, Any], **_: Any) -> None:
 
 def before_activity_control(context: Mapping[str, Any], **_: Any) -> None:
     """Hold an activity with an "at" until its instant; that also arms a fault."""
+    leave_to_main_thread()
     if _session is None or "at" not in context:
         return
     session, name = _session, str(context["name"])

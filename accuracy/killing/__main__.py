@@ -5,18 +5,16 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from accuracy.arguments import at_least_one
-from accuracy.killing.kill import CLEAN_WITHIN_S, Killed, kill
+from accuracy.killing.kill import Killed, kill
 from accuracy.killing.moments import moments
 from accuracy.results import Results, write_results
 from accuracy.sandbox import DetachedSandbox, SandboxTrouble
+from accuracy.trials import tried
 
 KILLS = 60
 AIM_S = 2.0
@@ -33,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     code = 1
     try:
         with DetachedSandbox.up(f"kill-{os.getpid()}") as sandbox:
-            asyncio.run(_all(options.kills, sandbox, found))
+            asyncio.run(tried(moments(options.kills), sandbox, kill, found))
     except SandboxTrouble as error:
         print(f"killing: {error}", file=sys.stderr)
     except KeyboardInterrupt:
@@ -41,34 +39,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"written: {write_results(_results(found, options.kills))}")
     print(_figure(found, options.kills))
     return 0 if _met(found, options.kills) else code
-
-
-async def _all(count: int, sandbox: DetachedSandbox, found: list[Killed]) -> None:
-    environment = sandbox.environment()
-    folder = Path(tempfile.mkdtemp(prefix="chaos-kill-"))
-    for number, moment in enumerate(moments(count), start=1):
-        place = folder / f"{number:02d}"
-        place.mkdir()
-        killed = await kill(moment, place, environment)
-        found.append(killed)
-        print(f"[{number}/{count}] {_words(killed)}", flush=True)
-        if killed.good:
-            shutil.rmtree(place, ignore_errors=True)
-        else:
-            # The next run would be refused, or would be judged on what this one left.
-            print(f"  kept: {place}")
-            sandbox.plant()
-    if all(one.good for one in found):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _words(killed: Killed) -> str:
-    opened = ", ".join(killed.open) or "nothing"
-    if killed.trouble:
-        return f"{killed.moment}: {killed.trouble} <<<"
-    if killed.clean_after_s is None:
-        return f"{killed.moment}: open {opened}; LEFT after {CLEAN_WITHIN_S:g} s: {', '.join(killed.left)} <<<"
-    return f"{killed.moment}: open {opened}; clean after {killed.clean_after_s:.2f} s"
 
 
 def _met(found: Sequence[Killed], planned: int) -> bool:

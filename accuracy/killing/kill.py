@@ -34,6 +34,14 @@ class Killed:
     def good(self) -> bool:
         return self.clean_after_s is not None and not self.trouble
 
+    def __str__(self) -> str:
+        opened = ", ".join(self.open) or "nothing"
+        if self.trouble:
+            return f"{self.moment}: {self.trouble}"
+        if self.clean_after_s is None:
+            return f"{self.moment}: open {opened}; LEFT after {CLEAN_WITHIN_S:g} s: {', '.join(self.left)}"
+        return f"{self.moment}: open {opened}; clean after {self.clean_after_s:.2f} s"
+
 
 async def kill(moment: Moment, folder: Path, environment: Mapping[str, str]) -> Killed:
     """Start a run in the empty folder, kill its process at the moment, and watch. What kept it from being a kill is its trouble."""

@@ -1,4 +1,4 @@
-"""A TCP relay on loopback that can hold everything back for a while, in both directions, new connections too."""
+"""A TCP relay on loopback that can hold everything back for a while, or refuse every connection, in both directions."""
 
 from __future__ import annotations
 
@@ -28,6 +28,9 @@ class TcpRelay:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
+        await self._cut()
+
+    async def _cut(self) -> None:
         for task in self._connections:
             task.cancel()
         await asyncio.gather(*self._connections, return_exceptions=True)
@@ -43,6 +46,16 @@ class TcpRelay:
     def release(self) -> None:
         """What was held back passes, and everything after it."""
         self._open.set()
+
+    async def refuse(self) -> None:
+        """Nobody listens from now on, and connections end."""
+        assert self._server is not None
+        self._server.close()
+        await self._cut()
+
+    async def listen_again(self) -> None:
+        """Take connections at the same port as before. Raises OSError when somebody else has it now."""
+        self._server = await asyncio.start_server(self._accept, self.host, self.port)
 
     async def stall(self, seconds: float) -> None:
         """Hold everything back for so long."""
