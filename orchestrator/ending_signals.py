@@ -6,6 +6,7 @@ import contextlib
 import os
 import signal
 import threading
+from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
@@ -49,6 +50,16 @@ class EndingSignals:
         # The terminal may be what went away.
         with contextlib.suppress(OSError):
             os.write(2, f"{name}: {'already ending' if again else 'ending the run'}, removing faults\n".encode())
+
+
+@contextlib.contextmanager
+def held_back() -> Iterator[None]:
+    """Signals wait until this is over. Threads that start in it, those of native libraries too, never take one."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def leave_to_main_thread() -> None:

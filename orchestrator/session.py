@@ -13,7 +13,7 @@ from pydantic import JsonValue
 
 from orchestrator.abort import AbortLatch
 from orchestrator.binding import bind
-from orchestrator.ending_signals import EndingSignals
+from orchestrator.ending_signals import EndingSignals, held_back
 from orchestrator.errors import HarnessError, OrchestratorError, RefusedError
 from orchestrator.faults.base import Receipt
 from orchestrator.guardian_process import GuardianProcess
@@ -140,7 +140,9 @@ class Session:
                 announce(f"our own error: {self.error}")
             if self._progress is not None:
                 self._progress.stop()
-            self.report = write_reports(self.directory)
+            # The picture's libraries start threads of their own, to which a later signal would go.
+            with held_back():
+                self.report = write_reports(self.directory)
             if ended != "refused":
                 announce(terminal.grid(self.report), to_stdout=True)
 

@@ -25,11 +25,14 @@ class Case:
 
 
 def cases(names: frozenset[str] = frozenset()) -> list[Case]:
-    """Before the start, in the injection of the fault that needs it, and in a heal; of these dependencies only, where some are named."""
+    """Before the start, in the injection of the fault that needs it, and while a fault is held whose heal does.
+
+    Of these dependencies only, where some are named.
+    """
     return [
         Case(one, way, moment)
         for one in DEPENDENCIES
         if not names or one.name in names
         for way in WAYS
-        for moment in (None, Moment("injecting", one.fault), Moment("healing", one.healed_fault))
+        for moment in (None, Moment("injecting", one.injected), Moment("proof", one.held))
     ]

@@ -102,20 +102,23 @@ async def metrics(place: Place) -> list[TcpRelay]:
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """One of them. `fault` is the one that needs it most, `word` what a sentence about its loss must say."""
+    """One of them. `injected` is the fault whose injection needs it most, `held` the one whose heal does.
+
+    A sentence about its loss has one of the `words` in it, or the port at which it was looked for.
+    """
 
     name: str
     through: Through
-    fault: str
-    healed_fault: str
-    word: str
+    injected: str
+    held: str
+    words: tuple[str, ...]
 
 
 DEPENDENCIES = (
-    Dependency("API server", api_server, "pod-kill", "replica-failure", "pods"),
-    Dependency("Toxiproxy", toxiproxy, "qdrant-latency", "pubnub-partition", "proxies"),
-    Dependency("Redis", redis, "cache-flush", "qdrant-latency", "redis"),
-    Dependency("PostgreSQL", postgres, "replica-failure", "replica-failure", "postgresql"),
-    Dependency("PubNub", pubnub, "pubnub-partition", "pubnub-partition", "pubnub"),
-    Dependency("metrics", metrics, "pubnub-partition", "pubnub-partition", SAMPLED_REPLICA),
+    Dependency("API server", api_server, "pod-kill", "replica-failure", ("/api/v1", "/apis/apps")),
+    Dependency("Toxiproxy", toxiproxy, "qdrant-latency", "pubnub-partition", ("toxiproxy",)),
+    Dependency("Redis", redis, "cache-flush", "qdrant-latency", ("cache saw nothing", "redis 127")),
+    Dependency("PostgreSQL", postgres, "replica-failure", "replica-failure", ("replication saw nothing", "postgres 127")),
+    Dependency("PubNub", pubnub, "pubnub-partition", "pubnub-partition", ("delivery saw nothing", "/v2/subscribe")),
+    Dependency("metrics", metrics, "pubnub-partition", "pubnub-partition", (f"{SAMPLED_BREAKER}/{SAMPLED_REPLICA}",)),
 )

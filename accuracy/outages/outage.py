@@ -69,7 +69,7 @@ async def outage(case: Case, folder: Path, environment: Mapping[str, str]) -> En
             ended_s = round(time.monotonic() - began, 1)
             await _open(relays, case.way)
             left = await _left(run, ours, environment)
-            verdict, said, wrong = _told(run, case)
+            verdict, said, wrong = _told(run, (*case.dependency.words, *(str(relay.port) for relay in relays)))
             return Ending(str(case), ended_s, verdict, said, (*wrong, *left))
 
 
@@ -89,7 +89,7 @@ async def _open(relays: Sequence[TcpRelay], way: Way) -> None:
             relay.release()
 
 
-def _told(run: Life, case: Case) -> tuple[str, str, list[str]]:
+def _told(run: Life, words: Sequence[str]) -> tuple[str, str, list[str]]:
     """The verdict, the sentence about the dependency, and what is wrong with how it ended."""
     lines = (run.folder / "stdout.txt").read_text(errors="replace").splitlines()
     last = lines[-1] if lines else ""
@@ -101,8 +101,8 @@ def _told(run: Life, case: Case) -> tuple[str, str, list[str]]:
     if "Traceback" in errors:
         wrong.append("it printed a traceback")
     sentences = [*_reasons(run.run / "report.json"), *errors.splitlines()]
-    said = next((one for one in sentences if case.dependency.word.lower() in one.lower()), "")
-    return verdict, said, wrong if said else [*wrong, f"nothing it said names {case.dependency.word}"]
+    said = next((one for one in sentences if any(word in one for word in words)), "")
+    return verdict, said, wrong if said else [*wrong, f"nothing it said has one of {', '.join(words)}"]
 
 
 def _reasons(report: Path) -> list[str]:

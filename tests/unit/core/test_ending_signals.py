@@ -12,11 +12,13 @@ PROGRAM = """
 import os, signal, sys, threading
 from concurrent.futures import ThreadPoolExecutor
 from orchestrator.abort import AbortLatch
-from orchestrator.ending_signals import EndingSignals, leave_to_main_thread
+from contextlib import nullcontext
+from orchestrator.ending_signals import EndingSignals, held_back, leave_to_main_thread
 
 ours = signal.Signals[sys.argv[1]]
 with ThreadPoolExecutor(1) as pool:
-    pool.submit(leave_to_main_thread if "left" in sys.argv else int).result()
+    with held_back() if "held" in sys.argv else nullcontext():
+        pool.submit(leave_to_main_thread if "left" in sys.argv else int).result()
     latch = AbortLatch()
     signals = EndingSignals(latch)
     signals.catch()
@@ -42,6 +44,10 @@ def test_a_signal_after_the_end_does_not_change_how_it_ended(name: str) -> None:
 
 def test_a_run_that_heard_none_is_killed_as_any_process() -> None:
     assert code_of("SIGTERM", "left") == -signal.SIGTERM
+
+
+def test_a_thread_that_starts_while_signals_are_held_back_never_takes_one() -> None:
+    assert code_of("SIGTERM", "heard", "held") == 1
 
 
 def test_a_pool_thread_that_is_not_told_takes_the_signal() -> None:

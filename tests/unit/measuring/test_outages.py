@@ -79,7 +79,7 @@ def test_every_dependency_goes_away_in_both_ways_in_three_phases() -> None:
     found = cases()
     phases = {(one.dependency.name, one.way, one.moment.step if one.moment else "start") for one in found}
     assert len(found) == len(phases) == 36
-    assert phases == set(product([one.name for one in DEPENDENCIES], WAYS, ["start", "injecting", "healing"]))
+    assert phases == set(product([one.name for one in DEPENDENCIES], WAYS, ["start", "injecting", "proof"]))
     assert {one.dependency.name for one in cases(frozenset({"Redis"}))} == {"Redis"}
 
 
