@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -133,6 +134,8 @@ def _judge(options: argparse.Namespace) -> int:
 def _explain(options: argparse.Namespace) -> int:
     from orchestrator.explain import screens
 
+    # It only reads, so `| head` may end it as it ends any such command.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     print(screens(options.run_directory, options.cell))
     return 0
 

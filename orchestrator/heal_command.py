@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError, RefusedError
-from orchestrator.healing import Remains, heal, remains
+from orchestrator.healing import Leftover, heal, leftovers
 from orchestrator.progress import announce
 from orchestrator.run_directory import RUNS, RunDirectory, run_directories
 from orchestrator.targeting import described
@@ -36,12 +36,12 @@ def run(run_directory: Path | None, *, target: str | None, look_only: bool, as_j
     return CLEAN if all(one.clean for one in found) else NOT_CLEAN
 
 
-def _handled(directory: RunDirectory, *, look_only: bool) -> list[Remains]:
+def _handled(directory: RunDirectory, *, look_only: bool) -> list[Leftover]:
     """One run that cannot be read must not keep us from the others."""
     try:
-        return remains(directory) if look_only else asyncio.run(heal(directory, SystemClock()))
+        return leftovers(directory) if look_only else asyncio.run(heal(directory, SystemClock()))
     except (OrchestratorError, OSError) as error:
-        return [Remains(directory.run_id, "", "", "", "left", str(error), f"look into {directory.path}")]
+        return [Leftover(directory.run_id, "", "", "", "left", str(error), f"look into {directory.path}")]
 
 
 def _chosen(run_directory: Path | None, target: str | None) -> list[RunDirectory]:
@@ -57,7 +57,7 @@ def _chosen(run_directory: Path | None, target: str | None) -> list[RunDirectory
 
 def _has_receipts(directory: RunDirectory) -> bool:
     try:
-        return bool(remains(directory))
+        return bool(leftovers(directory))
     except OrchestratorError:
         return True
 
@@ -70,7 +70,7 @@ def _target_of(directory: RunDirectory) -> str:
         return UNKNOWN
 
 
-def _lines(found: Iterable[Remains]) -> list[str]:
+def _lines(found: Iterable[Leftover]) -> list[str]:
     lines = []
     for one in found:
         what = f"{one.fault} ({one.kind}) on {one.target}: " if one.fault else ""

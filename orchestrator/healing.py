@@ -26,7 +26,7 @@ BY_HAND = "take it away as the receipt in {ledger} says, then run `orchestrator 
 
 
 @dataclass(frozen=True, slots=True)
-class Remains:
+class Leftover:
     """One receipt and what became of it.
 
     `state`: open (looked at only), healed (taken away, read back), gone (its sandbox is no more), left (not healed),
@@ -47,19 +47,19 @@ class Remains:
         return self.state in ("healed", "gone")
 
 
-def remains(directory: RunDirectory) -> list[Remains]:
+def leftovers(directory: RunDirectory) -> list[Leftover]:
     """The open receipts of a run, the newest first; touches nothing. Raises HarnessError when the ledger cannot be read."""
     return [_told(directory, receipt, "open") for receipt in Ledger(directory.ledger).open_receipts()]
 
 
-async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
+async def heal(directory: RunDirectory, clock: Clock) -> list[Leftover]:
     """Heal every open receipt and look, then give up the run's lease. What cannot be healed is said, never raised.
 
     Raises HarnessError when the ledger cannot be read or written, PlanError when the saved target description is unreadable.
     """
     with RunLock(directory.lock) as lock:
         if not lock.take():
-            return [Remains(directory.run_id, "", "", "", "live")]
+            return [Leftover(directory.run_id, "", "", "", "live")]
         ledger = Ledger(directory.ledger)
         receipts = ledger.open_receipts()
         if not directory.target.exists():
@@ -74,7 +74,7 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Remains]:
         return found
 
 
-async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Remains:
+async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Leftover:
     """Heal one receipt. Whatever goes wrong is its own trouble: it must not cut off the heals beside it."""
     try:
         if _sandbox_is_gone(directory, description):
@@ -117,5 +117,5 @@ def _sandbox_is_gone(directory: RunDirectory, description: TargetDescription) ->
     return directory.owned_sandbox.exists() and kubernetes is not None and not Path(kubernetes.kubeconfig).exists()
 
 
-def _told(directory: RunDirectory, receipt: Receipt, state: State, trouble: str = "", remedy: str = "") -> Remains:
-    return Remains(directory.run_id, receipt.fault, receipt.kind, receipt.target, state, trouble, remedy)
+def _told(directory: RunDirectory, receipt: Receipt, state: State, trouble: str = "", remedy: str = "") -> Leftover:
+    return Leftover(directory.run_id, receipt.fault, receipt.kind, receipt.target, state, trouble, remedy)

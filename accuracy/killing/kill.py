@@ -13,7 +13,7 @@ import httpx
 
 from accuracy.killing.life import Life, NotReachedError, life, target_of
 from accuracy.killing.moments import Moment
-from accuracy.killing.remainder import Remainder
+from accuracy.killing.sandbox_leftovers import SandboxLeftovers
 from orchestrator.ledger import Ledger
 
 CLEAN_WITHIN_S = 30.0
@@ -60,21 +60,21 @@ async def kill(moment: Moment, folder: Path, environment: Mapping[str, str]) -> 
 
 async def _watched(killed: Killed, died: float, victim: Life, environment: Mapping[str, str]) -> Killed:
     """Until the target is clean, and then until no process of the run is left. A look that fails says nothing yet."""
-    async with Remainder(target_of(environment)) as remainder:
-        left = await _left(remainder)
+    async with SandboxLeftovers(target_of(environment)) as leftovers:
+        left = await _left(leftovers)
         while left and time.monotonic() < died + CLEAN_WITHIN_S:
             await asyncio.sleep(LOOK_S)
-            left = await _left(remainder)
+            left = await _left(leftovers)
         clean_after_s = round(time.monotonic() - died, 2)
         while victim.left_behind() and time.monotonic() < died + CLEAN_WITHIN_S:
             await asyncio.sleep(LOOK_S)
         # A write that was under way when the run died must not come in after the heal.
-        left = [*(left or await _left(remainder)), *(f"process {pid}" for pid in victim.left_behind())]
+        left = [*(left or await _left(leftovers)), *(f"process {pid}" for pid in victim.left_behind())]
     return replace(killed, clean_after_s=None if left else clean_after_s, left=tuple(left))
 
 
-async def _left(remainder: Remainder) -> list[str]:
+async def _left(leftovers: SandboxLeftovers) -> list[str]:
     try:
-        return await remainder.left()
+        return await leftovers.left()
     except httpx.HTTPError as error:
         return [f"the sandbox does not say what is left ({type(error).__name__})"]

@@ -15,7 +15,7 @@ from pathlib import Path
 import yaml
 
 from accuracy.killing.life import Life, NotReachedError, life, target_of
-from accuracy.killing.remainder import Remainder
+from accuracy.killing.sandbox_leftovers import SandboxLeftovers
 from accuracy.matrix.tcp_relay import TcpRelay
 from accuracy.outages.cases import Case, Way
 from accuracy.outages.dependencies import Place
@@ -129,5 +129,5 @@ async def _left(run: Life, ours: Mapping[str, str], environment: Mapping[str, st
         return [f"heal did not end within {HEALS_WITHIN_S:g} s"]
     words = output.decode(errors="replace").strip().splitlines()
     wrong = [] if healed.returncode == 0 else [f"heal exited {healed.returncode}: {words[-1] if words else 'it said nothing'}"]
-    async with Remainder(target_of(environment)) as remainder:
-        return [*wrong, *await remainder.left(), *(f"process {pid} is left" for pid in run.left_behind())]
+    async with SandboxLeftovers(target_of(environment)) as leftovers:
+        return [*wrong, *await leftovers.left(), *(f"process {pid} is left" for pid in run.left_behind())]

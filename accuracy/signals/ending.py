@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accuracy.killing.life import Life, NotReachedError, life, target_of
-from accuracy.killing.remainder import Remainder
+from accuracy.killing.sandbox_leftovers import SandboxLeftovers
 from accuracy.signals.cases import APART_S, Case
 
 AIM_S = 7.0
@@ -58,8 +58,8 @@ async def end(case: Case, folder: Path, environment: Mapping[str, str]) -> Endin
         except TimeoutError:
             return Ending(name, wrong=(f"it did not end within {END_WITHIN_S:g} s",))
         after_s = round(time.monotonic() - began, 2)
-        async with Remainder(target_of(environment)) as remainder:
-            left = await remainder.left()
+        async with SandboxLeftovers(target_of(environment)) as leftovers:
+            left = await leftovers.left()
         return Ending(name, after_s, (*left, *await _wrong(run)))
 
 

@@ -11,7 +11,7 @@ from scripted_fault import Act, ScriptedFault, gives, hangs, raises, receipt
 
 from orchestrator import heal_command, healing
 from orchestrator.errors import HarnessError, HealFailed, RefusedError, TargetError
-from orchestrator.healing import heal, remains
+from orchestrator.healing import heal, leftovers
 from orchestrator.inbox import Inbox, Message
 from orchestrator.ledger import Ledger
 from orchestrator.leftovers import refuse_leftovers
@@ -60,7 +60,7 @@ def open_faults(directory: RunDirectory) -> list[str]:
 
 def test_looking_touches_nothing_and_names_the_newest_first() -> None:
     directory = a_run(first={}, second={})
-    assert [(one.fault, one.state) for one in remains(directory)] == [("second", "open"), ("first", "open")]
+    assert [(one.fault, one.state) for one in leftovers(directory)] == [("second", "open"), ("first", "open")]
     assert all(not fault.calls for fault in FAULTS.values())
 
 

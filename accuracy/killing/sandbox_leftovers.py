@@ -13,7 +13,7 @@ from accuracy.matrix.cluster import Cluster, KubeConfig
 CALL_S = 2.0
 
 
-class Remainder:
+class SandboxLeftovers:
     """The sandbox of one description. An async context manager; calls raise httpx.HTTPError."""
 
     def __init__(self, description: dict[str, Any]) -> None:
