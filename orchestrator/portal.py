@@ -9,6 +9,7 @@ from concurrent.futures import Future
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+END_WITHIN_S = 5.0
 
 
 class LoopThread:
@@ -32,10 +33,11 @@ class LoopThread:
             future.cancel()
             raise
 
-    def close(self) -> None:
-        """Cancel what still runs and end the thread."""
+    def close(self) -> bool:
+        """Cancel what still runs and end the thread; False when it hangs, and may still do what it was at."""
         self.loop.call_soon_threadsafe(self.loop.stop)
-        self._thread.join(5.0)
+        self._thread.join(END_WITHIN_S)
+        return not self._thread.is_alive()
 
     def _work(self) -> None:
         asyncio.set_event_loop(self.loop)

@@ -151,9 +151,10 @@ class Session:
         try:
             if self._progress is not None:
                 self._progress.stop()
-            if self._loop is not None:
-                self._loop.close()
-            self._let_go()
+            if self._loop is None or self._loop.close():
+                self._let_go()
+            else:
+                announce("warning: the run's own thread hangs; what is left is healed by the guardian when this process has ended")
         except HarnessError as error:
             announce(f"warning: {error}")
         finally:
@@ -161,7 +162,10 @@ class Session:
             announce(self.last_line(), to_stdout=True)
 
     def _let_go(self) -> None:
-        """First of the lock, for the guardian heals what is left; then of the sandbox, which the guardian holds as well."""
+        """First of the lock, for the guardian heals what is left; then of the sandbox, which the guardian holds as well.
+
+        Only when nothing of the run works any more: nobody heals beside a thread that may still write.
+        """
         if self._lock is not None:
             self._lock.release()
         try:

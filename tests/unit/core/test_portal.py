@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -66,7 +67,7 @@ def test_closing_cancels_what_runs_and_lets_it_clean_up(portal: LoopThread) -> N
 
     future = portal.submit(running())
     assert started.wait(5)
-    portal.close()
+    assert portal.close()
     assert cleaned.is_set()
     assert future.cancelled()
     assert portal.loop.is_closed()
@@ -76,3 +77,22 @@ def test_closing_an_idle_loop_ends_its_thread(portal: LoopThread) -> None:
     portal.close()
     assert portal.loop.is_closed()
     assert "run-loop" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_thread_that_hangs_is_told_of(portal: LoopThread, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever heals must know that it may still write."""
+    hangs, on = threading.Event(), threading.Event()
+
+    async def hanging() -> None:
+        hangs.set()
+        on.wait(10)
+
+    portal.submit(hanging())
+    assert hangs.wait(5)
+    monkeypatch.setattr("orchestrator.portal.END_WITHIN_S", 0.05)
+    assert not portal.close()
+    on.set()
+    deadline = time.monotonic() + 5
+    while not portal.loop.is_closed():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
