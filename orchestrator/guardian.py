@@ -16,9 +16,12 @@ from pathlib import Path
 
 from orchestrator.ledger_lines import open_entries
 
-AT_MOST_TRIES = 40
-LONGEST_PAUSE_S = 15.0
-"""A target that is down is tried for about ten minutes: what was injected must not stay once it is back."""
+AT_MOST_TRIES = 80
+LONGEST_PAUSE_S = 8.0
+"""A target that is down is tried for about ten minutes: what was injected must not stay once it is back.
+
+Each try renews the run's lease, which lasts 15 s.
+"""
 HEAL_WITHIN_S = 120.0
 HEARD = (signal.SIGHUP, signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 

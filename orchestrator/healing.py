@@ -67,19 +67,26 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Leftover]:
             trouble, remedy = f"{directory.target} is missing", BY_HAND.format(ledger=directory.ledger)
             return [_told(directory, receipt, "left", trouble, remedy) for receipt in receipts]
         description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
+        if _sandbox_is_gone(directory, description):
+            return [_gone(directory, ledger, receipt) for receipt in receipts]
+        keeping = asyncio.create_task(_keep_lease(directory, description, clock))
         # At once, not one after another: a target that hangs must not hold up the others.
         found = list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
-        if all(one.state == "healed" for one in found) and not _sandbox_is_gone(directory, description):
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+        if all(one.state == "healed" for one in found):
             await _free(directory, description, clock)
         return found
+
+
+def _gone(directory: RunDirectory, ledger: Ledger, receipt: Receipt) -> Leftover:
+    ledger.close(receipt)
+    return _told(directory, receipt, "gone")
 
 
 async def _one(directory: RunDirectory, ledger: Ledger, receipt: Receipt, description: TargetDescription, clock: Clock) -> Leftover:
     """Heal one receipt. Whatever goes wrong is its own trouble: it must not cut off the heals beside it."""
     try:
-        if _sandbox_is_gone(directory, description):
-            ledger.close(receipt)
-            return _told(directory, receipt, "gone")
         await _healed(receipt, description, clock)
         ledger.close(receipt)
     except HealFailed as error:
@@ -101,6 +108,20 @@ async def _healed(receipt: Receipt, description: TargetDescription, clock: Clock
                 await fault.close()
     except TimeoutError as error:
         raise TargetError(f"not healed within {HEAL_S:g} s") from error
+
+
+async def _keep_lease(directory: RunDirectory, description: TargetDescription, clock: Clock) -> None:
+    """Renew the dead run's lease until cancelled, if it has one still: no other run may come before its faults are gone."""
+    with contextlib.suppress(TargetError, Unreachable):
+        # Its client takes a moment to load, for which no heal should wait.
+        lease = await asyncio.to_thread(lease_of, description, directory.run_id, clock)
+        if lease is None:
+            return
+        try:
+            if not await lease.renew():
+                await lease.keep()
+        finally:
+            lease.close()
 
 
 async def _free(directory: RunDirectory, description: TargetDescription, clock: Clock) -> None:

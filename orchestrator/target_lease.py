@@ -50,7 +50,7 @@ class TargetLease:
             began = self._clock.now()
             try:
                 async with asyncio.timeout(max(0.0, renewed + OVER_AFTER_S - began)):
-                    lost = await self._renewed()
+                    lost = await self.renew()
             except (TargetError, TimeoutError) as error:
                 if self._clock.now() >= renewed + OVER_AFTER_S - RENEW_S:
                     return f"the lease of the target could not be renewed: {str(error) or 'the API server does not answer'}"
@@ -59,6 +59,16 @@ class TargetLease:
                 return lost
             renewed = began
 
+    async def renew(self) -> str:
+        """Why it is ours no more; empty when it is. Raises TargetError.
+
+        Read first: the answer to our last write may have been lost.
+        """
+        seen = await self._client.read()
+        if seen is None or seen.holder != self._holder:
+            return "the lease of the target is gone" if seen is None else f"run {seen.holder} took the lease of the target"
+        return "" if await self._write(seen) is not None else "somebody else took the lease of the target"
+
     async def give_up(self) -> None:
         """Let go of it, if it is ours, and of the API server. Raises TargetError when that fails; it then ends by itself."""
         try:
@@ -66,14 +76,11 @@ class TargetLease:
             if seen is not None and seen.holder == self._holder:
                 await self._client.delete(seen)
         finally:
-            self._client.close()
+            self.close()
 
-    async def _renewed(self) -> str:
-        """Why it is ours no more; empty when it is. Read first: the answer to our last write may have been lost."""
-        seen = await self._client.read()
-        if seen is None or seen.holder != self._holder:
-            return "the lease of the target is gone" if seen is None else f"run {seen.holder} took the lease of the target"
-        return "" if await self._write(seen) is not None else "somebody else took the lease of the target"
+    def close(self) -> None:
+        """Let go of the API server alone."""
+        self._client.close()
 
     async def _write(self, seen: LeaseState | None) -> LeaseState | None:
         stamp = f"{self._clock.wall():%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -240,3 +240,49 @@ def test_a_lock_is_of_one_holder(tmp_path: Path) -> None:
 def test_a_run_directory_without_a_recording_is_none(tmp_path: Path) -> None:
     with pytest.raises(RefusedError, match=r"has no recording\.jsonl"):
         open_run_directory(tmp_path)
+
+
+class KeptLease:
+    """A dead run's lease that remembers what was done with it. `lost`: somebody else has it by now."""
+
+    def __init__(self, lost: str = "") -> None:
+        self.lost = lost
+        self.done: list[str] = []
+
+    async def renew(self) -> str:
+        self.done.append("renew")
+        return self.lost
+
+    async def keep(self) -> str:
+        self.done.append("keep")
+        await asyncio.sleep(1000)
+        return ""
+
+    async def give_up(self) -> None:
+        self.done.append("give up")
+
+    def close(self) -> None:
+        self.done.append("close")
+
+
+def kept(lease: KeptLease, monkeypatch: pytest.MonkeyPatch) -> KeptLease:
+    monkeypatch.setattr(healing, "lease_of", lambda _description, _run, _clock: lease)
+    return lease
+
+
+def test_the_dead_runs_lease_is_kept_while_its_faults_are_taken_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = kept(KeptLease(), monkeypatch)
+    assert states(a_run(silent={"heal": hangs})) == {"silent": "left"}
+    assert lease.done == ["renew", "keep", "close"]
+
+
+def test_a_lease_that_is_another_runs_by_now_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = kept(KeptLease(lost="run-2 has it"), monkeypatch)
+    assert states(a_run(silent={"heal": hangs})) == {"silent": "left"}
+    assert lease.done == ["renew", "close"]
+
+
+def test_the_lease_is_given_up_when_everything_is_healed(monkeypatch: pytest.MonkeyPatch) -> None:
+    lease = kept(KeptLease(), monkeypatch)
+    assert states(a_run(cut={"heal": gives(None, after_s=0.05)})) == {"cut": "healed"}
+    assert lease.done == ["renew", "keep", "close", "give up"]
