@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 SCHEMA_VERSION = 1
 FOLDER = Path("results")
-Target = Literal["calibrate", "matrix", "aa", "killing", "signals", "outages"]
+Target = Literal["calibrate", "matrix", "matrix-part", "aa", "killing", "signals", "outages"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import signal
 import sys
 from pathlib import Path
 
-from orchestrator.errors import OrchestratorError
+from orchestrator.errors import OrchestratorError, RefusedError
 from steady_state.recording import RecordingError
 
 
@@ -136,7 +136,11 @@ def _explain(options: argparse.Namespace) -> int:
 
     # It only reads, so `| head` may end it as it ends any such command.
     signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    print(screens(options.run_directory, options.cell))
+    text = screens(options.run_directory, options.cell)
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        raise RefusedError(f"nothing can be printed: {error.strerror}") from error
     return 0
 
 

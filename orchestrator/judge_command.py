@@ -21,11 +21,16 @@ def run(paths: list[Path], *, check: bool) -> int:
     (path,) = paths
     directory = open_run_directory(path)
     if check:
-        same = directory.report.is_file() and directory.report.read_text(encoding="utf-8") == report_text(judge_directory(directory))
+        if not directory.report.is_file():
+            raise RefusedError(f"{directory.report} is not there, so there is nothing to compare with: leave --check out to write it")
+        same = directory.report.read_text(encoding="utf-8") == report_text(judge_directory(directory))
         said = "the recording gives the same report" if same else "the recording gives ANOTHER report"
         announce(f"{directory.report}: {said}", to_stdout=True)
         return 0 if same else 1
-    report = write_reports(directory)
+    try:
+        report = write_reports(directory)
+    except OSError as error:
+        raise RefusedError(f"the reports cannot be written: {error.filename or directory.path}: {error.strerror}") from error
     announce(terminal.grid(report), to_stdout=True)
     announce(f"verdict={report['verdict']} exit={report['exit_code']} run={path}", to_stdout=True)
     return int(report["exit_code"])

@@ -32,7 +32,7 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     missing, limited, torn = [-second for second in range(unborn, 0, -1)], [], []
     for second in _seconds(span, plan.start_s):
         tally = tallies.get(second)
-        if tally is None or tally.workers < plan.workers:
+        if tally is None or len(tally.workers) != plan.workers:
             missing.append(second)
         elif _generator_limited(tally):
             limited.append(second)
@@ -110,6 +110,9 @@ def _idle(history: History) -> frozenset[str]:
 def platform_gaps(history: History, span: Span) -> list[str]:
     """Gaps in what tells whether replicas and breakers are as they should be."""
     gaps = [f"no pod of {one} was seen before minute 0" for one in history.plan.workloads if history.ready[one].unknown]
+    standbys = history.ready.get(STANDBYS)
+    if _replicated(history) and (standbys is None or standbys.unknown):
+        gaps.append("no standby was seen before minute 0")
     looked_at = {"pods": history.plan.workloads, "breakers": history.plan.breakers, "replication": _replicated(history)}
     return gaps + [gap for probe, declared in looked_at.items() if declared for gap in probe_gaps(history, span, probe)]
 

@@ -41,17 +41,33 @@ def _begin(history: History, row: Downtime) -> Instant:
 def rows(sources: list[RouteTraffic], route: str, at_least: int) -> list[Downtime]:
     """Maximal rows of failed requests of a route without a served one between them, in any of its sources."""
     failed = sorted(due for source in sources for due in source.failed)
+    return [_interval(sources, route, row) for row in _unserved(sources, failed) if len(row) >= at_least]
+
+
+def refused(sources: list[RouteTraffic], at_least: int) -> list[Span]:
+    """As `rows`, of requests that were refused (4xx, 429): nobody was served there, and it may not be the platform's doing."""
+    due = sorted(due for source in sources for due in source.excluded)
+    return [Span(row[0], _end(sources, row)) for row in _unserved(sources, due) if len(row) >= at_least]
+
+
+def _unserved(sources: list[RouteTraffic], instants: list[Instant]) -> list[list[Instant]]:
+    """The instants in rows without a served request between two of them."""
     found: list[list[Instant]] = []
-    for due in failed:
+    for due in instants:
         if found and all(source.next_served(found[-1][-1], due) is None for source in sources):
             found[-1].append(due)
         else:
             found.append([due])
-    return [_interval(sources, route, row) for row in found if len(row) >= at_least]
+    return found
+
+
+def _end(sources: list[RouteTraffic], row: list[Instant]) -> Instant:
+    served = [due for source in sources if (due := source.next_served(row[-1])) is not None]
+    return min(served, default=max(source.end for source in sources))
 
 
 def _interval(sources: list[RouteTraffic], route: str, row: list[Instant]) -> Downtime:
     served = [due for source in sources if (due := source.next_served(row[-1])) is not None]
-    end = min(served) if served else max(source.end for source in sources)
+    end = _end(sources, row)
     begun = min(source.shown[row[0]] for source in sources if row[0] in source.shown)
     return Downtime(route, Span(row[0], end), len(row), not served, begun)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+from steady_state.counters import since_first
 from steady_state.deliveries import Delivered, accepted_operations
-from steady_state.downtime import Downtime, rows
+from steady_state.downtime import Downtime, refused, rows
 from steady_state.fault_history import FaultHistory, read_faults
 from steady_state.instants import HAIR_S, Instant, Span
-from steady_state.observations import BeatLine, BreakerLine, CacheLine, CallsLine
+from steady_state.observations import BeatLine, BreakerLine, CacheLine, CallsLine, ReplicationLine
 from steady_state.outcomes import SERVED, Outcome
 from steady_state.recording import Recording
 from steady_state.steps import Steps
@@ -113,6 +115,15 @@ class History:
         return sorted(found, key=lambda row: row.span.start)
 
     @cached_property
+    def refusals(self) -> list[tuple[str, Span]]:
+        """Route and stretch in which requests were refused with a 4xx and none was served."""
+        found: list[tuple[str, Span]] = []
+        for route in self.plan.routes:
+            sources = [routes[route] for routes in self.traffic.values() if route in routes]
+            found += [(route, span) for span in refused(sources, self.limits.downtime_row)]
+        return sorted(found, key=lambda one: one[1].start)
+
+    @cached_property
     def broken_requests(self) -> dict[str, list[Violation]]:
         """Route -> its failed and slow requests that are violations, by their due instants."""
         return broken_seconds(self.clocked(), self.limits)
@@ -148,11 +159,11 @@ class History:
 
     @cached_property
     def calls(self) -> dict[str, list[CallsLine]]:
-        """Counters of tries and fallbacks by pod, in order."""
+        """Counters of tries and fallbacks by pod, in order; a container that restarted goes on counting."""
         calls: dict[str, list[CallsLine]] = {}
         for line in sorted(self.recording.calls, key=lambda line: (line.t, line.pod)):
             calls.setdefault(line.pod, []).append(line)
-        return dict(sorted(calls.items()))
+        return {pod: since_first(lines) for pod, lines in sorted(calls.items())}
 
     @cached_property
     def ready(self) -> dict[str, Ready]:
@@ -164,16 +175,27 @@ class History:
 
     def _standbys(self) -> Ready:
         """Standbys that stream; only names of the baseline count, since a base backup under way is shown as streaming too."""
-        lines = self.recording.replications
-        before = [line for line in lines if line.t <= self.timeline]
-        names = {one.name for one in before[-1].replicas if one.state == "streaming"} if before else set()
-        steps = Steps.of((line.t, sum(one.state == "streaming" and one.name in names for one in line.replicas)) for line in lines)
-        return Ready(STANDBYS, steps, len(names))
+        seen = sorted(((line.t, _streaming(line)) for line in self.recording.replications), key=lambda one: one[0])
+        before = [names for instant, names in seen if instant <= self.timeline]
+        known: Counter[str] = Counter()
+        for names in [*before[-1:], *(names for instant, names in seen if self.timeline < instant < self._first_write)]:
+            # Standbys may share a name: PostgreSQL's own for all of them is the same.
+            known |= names
+        steps = Steps.of((instant, (names & known).total()) for instant, names in seen)
+        return Ready(STANDBYS, steps, known.total(), unknown=not before)
 
     def _workload(self, workload: str) -> Ready:
+        """What it should have is the most that was ready at any instant of the baseline, not what it had at minute 0."""
         steps = Steps.of((line.t, sum(pod.ready for pod in line.pods)) for line in self.recording.pods if line.workload == workload)
         baseline = steps.at(self.timeline)
-        return Ready(workload, steps, baseline or 0, unknown=baseline is None)
+        changes = zip(steps.instants, steps.values, strict=True)
+        later = [value for instant, value in changes if self.timeline < instant < self._first_write]
+        return Ready(workload, steps, max([baseline or 0, *later]), unknown=baseline is None)
+
+    @cached_property
+    def _first_write(self) -> Instant:
+        """The end of the baseline: the first injection that was begun."""
+        return min((fault.attempted for fault in self.faults if fault.attempted is not None), default=self.timeline)
 
     @cached_property
     def breakers(self) -> list[BreakerTrack]:
@@ -227,3 +249,8 @@ class History:
     def window(self, span: Span) -> tuple[float, float]:
         """A span as seconds from minute 0."""
         return (self.minute(span.start), self.minute(span.end))
+
+
+def _streaming(line: ReplicationLine) -> Counter[str]:
+    """How many standbys of each name stream."""
+    return Counter(one.name for one in line.replicas if one.state == "streaming")

@@ -10,7 +10,12 @@ NOTHING = RouteTally(due=0, counts={}, latency=[])
 
 
 def merged(one: TallyLine, other: TallyLine) -> TallyLine:
-    """The tally of both workers' requests in the same second of the same source; it is complete when the later one is."""
+    """The tally of both workers' requests in the same second of the same source; it is complete when the later one is.
+
+    What a worker said twice counts once.
+    """
+    if set(one.workers) & set(other.workers):
+        return min(one, other, key=lambda line: line.model_dump_json())
     routes = sorted(one.routes.keys() | other.routes.keys())
     return TallyLine(
         seq=max(one.seq, other.seq),
@@ -20,7 +25,7 @@ def merged(one: TallyLine, other: TallyLine) -> TallyLine:
         routes={name: _added(one.routes.get(name, NOTHING), other.routes.get(name, NOTHING)) for name in routes},
         lagged=one.lagged + other.lagged,
         lag_max_ms=max(one.lag_max_ms, other.lag_max_ms),
-        workers=one.workers + other.workers,
+        workers=tuple(sorted((*one.workers, *other.workers))),
     )
 
 

@@ -26,7 +26,7 @@ class Line(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     seq: int = -1
-    t: float = Field(description="instant of the observation, seconds")
+    t: float = Field(allow_inf_nan=False, description="instant of the observation, seconds")
 
 
 class RunLine(Line):
@@ -75,7 +75,7 @@ class TallyLine(Line):
     routes: dict[str, RouteTally]
     lagged: int = Field(default=0, description="requests sent, or answers read, more than 50 ms late because the generator lagged")
     lag_max_ms: float = 0.0
-    workers: int = Field(default=1, ge=1, description="whose counts these are: one worker's as written, more after merging")
+    workers: tuple[int, ...] = Field(default=(0,), description="whose counts these are: one worker's as written, more after merging")
 
 
 class RequestLine(Line):

@@ -20,10 +20,10 @@ def starved(history: History, span: Span) -> str:
         return ""
     seconds = [line for line in history.recording.hosts if span.contains(line.t)]
     full = [line for line in seconds if line.busy_ratio + line.steal_ratio >= FULL_RATIO]
-    if not full or len(full) < FULL_SHARE * len(seconds):
+    if not full or len(full) < FULL_SHARE * span.length_s:
         return ""
     steal = max(line.steal_ratio for line in full)
     return (
-        f"the machine on which platform and orchestrator run had no time to spare in {len(full)} of {len(seconds)} s "
+        f"the machine on which platform and orchestrator run had no time to spare in {len(full)} of {span.length_s:.0f} s "
         f"(CPU steal up to {steal:.0%})"
     )

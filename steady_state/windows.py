@@ -112,7 +112,9 @@ def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
         return _carried(history, fault, span, violations)
     undecided = tuple(undecided_by_latency(history, settled, span.end))
     if not violations:
-        return Recovery(span.start, span.end, latency_undecided=undecided)
+        # Failures too thin for a violation can still keep every stretch from being settled.
+        recovered = span.start if settled.start <= base + HAIR_S else settled.start
+        return Recovery(recovered, span.end, latency_undecided=undecided)
     # A hair later: the request that ends the run belongs to what came before recovery.
     crossing = [run.end + HAIR_S for run in runs(violations) if run.start - settled.start < RUN_GAP_S and settled.start <= run.end]
     if crossing and any(_unfinished(one, span.end) and one.span.start <= crossing[-1] for one in violations):

@@ -41,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for row in rows:
             print(f"{row.name} ({row.kind}): {row.summary}; {f'{row.cell} must be {row.expected}' if row.cell else 'nothing may turn'}")
         return 0
-    return _measure(rows * options.repeat)
+    return _measure(rows * options.repeat, whole=not options.only and options.subset is None)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -58,7 +58,7 @@ def _rows(options: argparse.Namespace) -> list[Row]:
     return chosen(known, [*options.only, *(CI if options.subset else ())])
 
 
-def _measure(rows: list[Row]) -> int:
+def _measure(rows: list[Row], *, whole: bool) -> int:
     outcomes: list[Outcome] = []
     interrupted, code = False, 1
     folder = Path(tempfile.mkdtemp(prefix="chaos-matrix-"))
@@ -73,7 +73,7 @@ def _measure(rows: list[Row]) -> int:
     with contextlib.suppress(OSError):
         folder.rmdir()
     summary = Summary(outcomes, planned=len(rows), interrupted=interrupted)
-    print(f"written: {write_results(as_results(summary))}")
+    print(f"written: {write_results(as_results(summary, whole=whole))}")
     # A log file has no width of its own, and eight columns need one.
     show(summary, Console(soft_wrap=True, width=None if sys.stdout.isatty() else LOG_WIDTH))
     return 0 if summary.met else code

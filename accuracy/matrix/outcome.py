@@ -88,8 +88,8 @@ class Summary:
         return f"negative controls that turned nothing: {sum(one.good for one in controls)} of {len(controls)}" if controls else ""
 
 
-def as_results(summary: Summary) -> Results:
-    """The document for `results/matrix.json`."""
+def as_results(summary: Summary, *, whole: bool) -> Results:
+    """The document for `results/matrix.json`; of some rows only it is another, so that it never stands for all of them."""
     controls = [one for one in summary.outcomes if one.row.kind == "control"]
     figures = {
         "caught": summary.caught,
@@ -102,7 +102,7 @@ def as_results(summary: Summary) -> Results:
         "repeated": sum(bool(one.notes) for one in summary.outcomes),
         "interrupted": summary.interrupted,
     }
-    return Results("matrix", GOAL, summary.met, figures, [_row(one) for one in summary.outcomes])
+    return Results("matrix" if whole else "matrix-part", GOAL, summary.met, figures, [_row(one) for one in summary.outcomes])
 
 
 def _row(outcome: Outcome) -> dict[str, Any]:

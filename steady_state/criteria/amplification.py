@@ -57,7 +57,10 @@ def judge(window: Window) -> Finding:
     ordered = sorted((one for one in shares if one is not None), key=lambda one: -one.factor)
     if not ordered:
         return inconclusive("the window is too short", window=where)
-    gaps = [gap for span in (baseline, window.span) for gap in [*probe_gaps(history, span, PROBE), *load_gaps(history, span)]]
+    unusual = [*probe_gaps(history, baseline, PROBE), *load_gaps(history, baseline)]
+    if unusual:
+        return inconclusive(f"the baseline was not seen throughout: {unusual[0]}", window=where)
+    gaps = [*probe_gaps(history, window.span, PROBE), *load_gaps(history, window.span)]
     worst = ordered[0]
     if gaps and worst.factor <= limits.amplification_factor:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)

@@ -12,12 +12,14 @@ from steady_state.blindness import SILENT_S, load_gaps, probe_gaps, unhurried
 from steady_state.history import COPY, BreakerTrack, History
 from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.judged_plan import BreakerRule
-from steady_state.medians import median_ms
+from steady_state.medians import histogram, median_ms
+from steady_state.outcomes import Outcome
 from steady_state.verdict import Finding, Verdict, inconclusive, worst
 from steady_state.windows import Window
 
 COUNT_SEEN_S = 2.0
 """The n-th failing try is known from a counter read once a second: the opening may be seen this much before or after it."""
+HUNG = frozenset({Outcome.LATE, Outcome.TIMEOUT, Outcome.UNSENT})
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +146,15 @@ def _never_opened(window: Window, rule: BreakerRule, track: BreakerTrack) -> Par
 def _opening(window: Window, rule: BreakerRule, track: BreakerTrack, opened: Instant) -> Part:
     after = opened - window.injected
     words = f"{rule.breaker} opened on {track.replica} after {after:.1f} s"
+    if rule.rule == "must_open" and track.states.at(window.injected) not in (None, "closed"):
+        return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} on {track.replica} was not closed when the fault began, so it could not open")
     if rule.rule == "may_open" or after <= rule.opens_within_s:
         return Part(Verdict.PASS, words)
     if not _error_counts(window, rule, track):
         return Part(Verdict.INCONCLUSIVE, f"{words}, and its failing tries were not counted")
     reached = _nth_failure(window, rule, track)
+    if reached is None and window.fault.healed is not None and opened > window.fault.healed + COUNT_SEEN_S:
+        return Part(Verdict.FAIL, f"{words}, when the fault was over and fewer than {rule.opens_after} tries had failed")
     if reached is None:
         return Part(Verdict.PASS, f"{words}, before failing try {rule.opens_after}")
     late = opened - reached > COUNT_SEEN_S
@@ -185,9 +191,19 @@ def _fail_fast(window: Window, rule: BreakerRule, tracks: list[BreakerTrack]) ->
     if blind:
         return Part(Verdict.INCONCLUSIVE, f"latency of {rule.fails_fast_on} not seen throughout: {blind[0]}")
     limit = before + history.limits.fail_fast_extra_ms
+    hung, answered = _hung(history, rule.fails_fast_on, open_spans), sum(histogram(history, rule.fails_fast_on, open_spans).values())
+    if hung > answered:
+        words = f"{hung} requests of {rule.fails_fast_on} hung while {rule.breaker} was open, {answered} were answered"
+        return Part(Verdict.FAIL, words)
     verdict = Verdict.PASS if while_open <= limit else Verdict.FAIL
     words = f"{rule.fails_fast_on} median {while_open:.1f} ms while open, {before:.1f} ms at the baseline (limit {limit:.1f} ms)"
     return Part(verdict, words)
+
+
+def _hung(history: History, route: str, spans: list[Span]) -> int:
+    """Requests of the load on the route that waited in vain: the opposite of a fast failure."""
+    due = [line.t for line in history.recording.requests if (line.source, line.route) == ("load", route) and line.outcome in HUNG]
+    return sum(span.contains(instant) for instant in due for span in spans)
 
 
 def _all_open(window: Window, tracks: list[BreakerTrack]) -> list[Span]:

@@ -49,8 +49,12 @@ def spoilers(history: History, fault: FaultHistory) -> list[str]:
         reasons.append(f"injected {fault.late_s:.2f} s away from its instant (limit {limits.injection_late_s:g} s)")
     if fault.felt is None:
         reasons.append(f"its effect was not felt{': ' + fault.proof if fault.proof else ''}")
+    elif fault.felt < fault.injected:
+        reasons.append(f"its effect was felt {fault.injected - fault.felt:.2f} s before it was injected: something else made it")
     elif fault.felt - fault.injected > limits.felt_within_s:
         reasons.append(f"its effect was felt only after {fault.felt - fault.injected:.1f} s (limit {limits.felt_within_s:g} s)")
+    if fault.healed is not None and fault.healed - fault.injected < fault.fault.hold_s - limits.injection_late_s:
+        reasons.append(f"it lasted only {fault.healed - fault.injected:.1f} of {fault.fault.hold_s:g} s")
     if fault.exposure is None:
         reasons.append("it is not known whether anybody used the target")
     elif fault.exposure <= 0:

@@ -33,6 +33,12 @@ def judge_span(history: History, span: Span) -> Finding:
     gaps = traffic_gaps(history, span)
     if gaps:
         return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
+    refused = [(route, one) for route, one in history.refusals if one.overlaps(span) and _tenths(one.length_s) >= limit]
+    # With a load of ours `state_kept` judges them.
+    if refused and history.plan.load_engine == "none":
+        route, one = refused[0]
+        words = f"{route} answered with nothing but refusals (4xx) for {one.length_s:.1f} s from {history.minute(one.start):.1f} s"
+        return inconclusive(f"{words}: whether it was available cannot be told", window=where)
     shortest = f"{len(found)} shorter than {limit:g} s, longest {longest:.1f} s" if found else "none"
     return Finding(Verdict.PASS, f"downtime intervals: {shortest}", longest, limit, "s", len(found), where, evidence)
 

@@ -1,9 +1,10 @@
 """`load: {engine: none}`: the platform's own traffic is not known; the outside probe alone tells downtime and recovery."""
 
 import pytest
-from synthetic import Synthetic, cell_of, healthy
+from synthetic import Ending, Synthetic, cell_of, healthy
 
 from steady_state import observations as obs
+from steady_state.outcomes import Outcome
 from steady_state.verdict import Verdict
 
 KNOWN = ("zero_downtime", "recovery_time", "breakers", "delivery", "validity")
@@ -57,3 +58,14 @@ def test_recovery_is_told_by_the_outside_probe() -> None:
     finding = foreign(healthy().with_failures("search", 85.0, 100.0)).finding("link_latency", "recovery_time")
 
     assert finding.measured == pytest.approx(7.9, abs=0.2)
+
+
+@pytest.mark.parametrize("outcome", [Outcome.CLIENT_ERROR, Outcome.RATE_LIMITED])
+def test_a_route_that_only_refuses_is_not_known_to_be_available(outcome: Outcome) -> None:
+    """Where the load is the platform's own no other criterion looks at refusals."""
+    run = foreign(healthy()).with_endings("search", 60.0, 65.0, Ending(outcome, 20.0), sources=["outside"])
+
+    found = run.finding("pod_kill", "zero_downtime")
+
+    assert found.verdict is Verdict.INCONCLUSIVE
+    assert found.because.startswith("search answered with nothing but refusals (4xx) for 5.0 s from 60.1 s")

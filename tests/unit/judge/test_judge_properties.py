@@ -215,7 +215,10 @@ def shared_out(line: obs.TallyLine, workers: int, chance: random.Random) -> list
             part[route] = obs.RouteTally(due=len(mine), counts=dict(Counter(mine)), latency=sorted(Counter(took).items()))
     lagged = chance.randint(0, line.lagged)
     lags = [lagged, line.lagged - lagged, *([0] * (workers - 2))]
-    return [line.model_copy(update={"routes": part, "lagged": lag}) for part, lag in zip(parts, lags, strict=True)]
+    return [
+        line.model_copy(update={"routes": part, "lagged": lag, "workers": (worker,)})
+        for worker, (part, lag) in enumerate(zip(parts, lags, strict=True))
+    ]
 
 
 def by_workers(run: Synthetic, workers: int, seed: int) -> list[obs.Observation]:

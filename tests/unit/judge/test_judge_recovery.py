@@ -86,7 +86,7 @@ def test_the_stretch_grows_until_a_route_has_sixty_requests() -> None:
     run = quiet("pod_kill", rates={"search": 60.0, "content": 4.0}).with_slow("content", 41.0, 50.0, latency_ms=500, every=8)
 
     # Slow at 41, 43, 45, 47 and 49 s: 3 of 60 are allowed, so the stretch starts after the second.
-    assert recovery(run).measured == 0.0  # never two in one second: no violation
+    assert recovery(run).measured == pytest.approx(3.001)  # never two in one second: no violation, but not settled either
     window = run.judged().windows[0]
     assert window.recovery.latency_undecided == ()
 

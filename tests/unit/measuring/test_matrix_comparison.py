@@ -159,7 +159,8 @@ def test_the_figure_counts_flaws_and_sabotages_and_every_stray_cell() -> None:
     summary = Summary(rows, planned=3)
     assert summary.last_line() == "matrix: 1 of 2 caught, 1 stray cell"
     assert summary.controls_line() == "negative controls that turned nothing: 1 of 1"
-    figures = as_results(summary).figures
+    figures = as_results(summary, whole=True).figures
+    assert (as_results(summary, whole=True).target, as_results(summary, whole=False).target) == ("matrix", "matrix-part")
     assert (figures["caught"], figures["of"], figures["stray_cells"], figures["controls_quiet"]) == (1, 2, 1, 1)
     assert Summary(rows[:1], planned=3, interrupted=True).last_line().endswith("(interrupted after 1 of 3 rows)")
 
