@@ -159,6 +159,14 @@ def test_a_held_fault_that_went_away_early_is_not_the_planned_one() -> None:
     assert "it lasted only 2.1 of 12 s" in found.because
 
 
+def test_what_failed_until_a_run_was_ended_did_fail() -> None:
+    """The search fails from the injection on; the run is ended 6 s later and heals."""
+    run = healthy().with_failures("search", 80.1, 86.0).with_step("link_latency", "healed", 86.4)
+    run.extra.append(obs.PhaseLine(t=MINUTE_0 + 86.0, phase="aborting"))
+
+    assert run.finding("link_latency", "zero_downtime").verdict is Verdict.FAIL
+
+
 def test_a_proof_before_the_injection_proves_something_else() -> None:
     found = healthy().with_step("pod_kill", "proof", 39.0, grade="felt", detail="x").finding("pod_kill", "validity")
 
