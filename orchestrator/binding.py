@@ -26,6 +26,7 @@ def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
         workloads=list(description.workloads),
         routes=list(description.routes),
         sync_route=description.delivery.route if description.delivery else None,
+        queued=plan.criteria.queued,
         load_engine=description.load.engine,
         shares_our_machine=description.shares_our_machine,
     )

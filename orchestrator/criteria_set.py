@@ -30,6 +30,7 @@ class CriteriaSet(BaseModel):
     name: str
     limits: Limits
     faults: dict[str, FaultCriteria] = Field(description="by kind of fault, or by `kind/role` where one role needs rules of its own")
+    queued: list[str] = Field(default_factory=list, description="dependencies whose work is queued while they are away, and replayed")
     not_applicable: dict[str, dict[str, str]] = Field(default_factory=dict, description="kind of fault -> criterion -> reason")
 
     def for_fault(self, kind: str, role: str) -> FaultCriteria | None:

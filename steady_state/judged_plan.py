@@ -99,4 +99,7 @@ class JudgedPlan(Part):
         default="open_loop", description="`none`: the platform has real traffic, of which no rate is known"
     )
     sync_route: str | None = None
+    queued: list[str] | None = Field(
+        default=None, description="dependencies whose put-off work is made up for later; None in recordings before this was said: any"
+    )
     shares_our_machine: bool = Field(default=False, description="the platform runs on the machine that judges it")

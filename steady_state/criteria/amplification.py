@@ -72,13 +72,15 @@ def judge(window: Window) -> Finding:
 def _worst(history: History, tries: Tries, dependency: str, baseline: Span, span: Span) -> _Share | None:
     """The stretch with the most tries per due request, begun at each second of the span.
 
-    What the dependency was spared since the injection is not counted again when it is made up for: a queue that is replayed
-    after a partition is work put off, not work multiplied.
+    What a dependency with a queue was spared since the injection is not counted again when it is made up for: a queue that is
+    replayed after a partition is work put off, not work multiplied.
     """
     ratio = tries.made(dependency, baseline) / _due(history, baseline)
     usual = max(ratio, history.limits.amplification_floor)
 
     def spared(stretch: Span) -> float:
+        if history.plan.queued is not None and dependency not in history.plan.queued:
+            return 0.0
         before = Span(span.start, stretch.start)
         return max(0.0, ratio * _due(history, before) - tries.made(dependency, before))
 

@@ -182,3 +182,18 @@ def test_a_baseline_that_nobody_counted_is_no_measure() -> None:
     run.extra.append(obs.GapLine(t=MINUTE_0 + 39, probe="calls", subject="sync-0", from_t=MINUTE_0 - 15, reason="timed out"))
 
     assert run.finding("pod_kill", "amplification").verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(("queued", "expected"), [(["pubnub"], Verdict.PASS), ([], Verdict.FAIL), (None, Verdict.PASS)])
+def test_only_where_work_is_queued_a_storm_may_follow_a_lull(queued: list[str] | None, expected: Verdict) -> None:
+    """No tries for 30 s after the injection, then five and a half times the usual ones for 10 s. None: a recording that does not say."""
+
+    def counter(t: float) -> float:
+        if t < 40:
+            return PER_POD * (t + 20)
+        return PER_POD * (60 + 5.5 * min(max(0.0, t - 70), 10))
+
+    run = changed(healthy(), counting(counter))
+    run.plan = run.plan.model_copy(update={"queued": queued})
+
+    assert run.finding("pod_kill", "amplification").verdict is expected
