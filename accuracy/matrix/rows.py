@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from accuracy.matrix.harms import Around
+from accuracy.matrix.reasons import REASONS
 
 Kind = Literal["flaw", "sabotage", "control"]
 
@@ -56,6 +57,7 @@ def flaw_row(flaw: Mapping[str, Any]) -> Row:
         experiment=str(flaw["experiment"]),
         cell=CellName(str(flaw["fault"]), str(flaw["criterion"])),
         expected=str(flaw["expected"]),
+        reason=REASONS.get(str(flaw["name"]), ""),
         may_follow=frozenset(CellName(str(one["fault"]), str(one["criterion"])) for one in flaw["may_follow"]),
         flaws=(str(flaw["name"]),),
     )

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from accuracy.matrix.comparison import OUR_TROUBLE, held_against
 from accuracy.matrix.outcome import Outcome, Summary, as_results
+from accuracy.matrix.reasons import REASONS
 from accuracy.matrix.rows import CellName, Row, UnknownRowError, chosen, flaw_row
+from sandbox.flaws import FLAWS
 
+MEASURED = Path(__file__).resolve().parents[3] / "docs" / "measured" / "matrix.json"
 FLAW: dict[str, Any] = {
     "name": "never-opens",
     "summary": "a breaker never opens",
@@ -171,3 +176,10 @@ def test_rows_are_chosen_by_name_in_the_order_of_the_matrix_and_a_wrong_name_is_
     assert chosen(rows, ["control", "never-opens"]) == [ROW, CONTROL]
     with pytest.raises(UnknownRowError, match="'nonsense'"):
         chosen(rows, ["nonsense"])
+
+
+def test_every_flaw_has_the_words_by_which_it_is_caught_and_the_measured_matrix_has_them() -> None:
+    assert set(REASONS) == {flaw.name for flaw in FLAWS}
+    measured = json.loads(MEASURED.read_text(encoding="utf-8"))
+    because = {row["name"]: row["because"] for row in measured["rows"] if row["kind"] == "flaw"}
+    assert {name for name, words in REASONS.items() if words not in because[name]} == set()
