@@ -63,11 +63,18 @@ def _refused(history: History) -> list[tuple[Instant, Refusal]]:
     return sorted((history.recording.load_plans["load"].due(line.route, line.number), (line.route, line.status)) for line in lines)
 
 
+def _inside(refused: list[tuple[Instant, Refusal]], stretch: Span) -> Counter[Refusal]:
+    return Counter(refusal for _, refusal in refused[bisect_left(refused, (stretch.start,)) : bisect_left(refused, (stretch.end,))])
+
+
 def _usual(history: History, baseline: Span) -> dict[Refusal, float]:
-    """Share of all due requests at the baseline."""
-    due = rate(history, baseline).due
-    counts = Counter(refusal for instant, refusal in _refused(history) if baseline.contains(instant))
-    return {refusal: count / due for refusal, count in counts.items()} if due else {}
+    """The largest share of the due requests in any ten seconds of the baseline: the worst is compared with the worst."""
+    refused, usual = _refused(history), dict[Refusal, float]()
+    for stretch in baseline.stretches(history.limits.worst_window_s):
+        due = rate(history, stretch).due
+        for refusal, count in _inside(refused, stretch).items():
+            usual[refusal] = max(usual.get(refusal, 0.0), count / due)
+    return usual
 
 
 def _worst(history: History, usual: dict[Refusal, float], span: Span) -> _New:
@@ -78,8 +85,7 @@ def _worst(history: History, usual: dict[Refusal, float], span: Span) -> _New:
 
 def _new(history: History, usual: dict[Refusal, float], refused: list[tuple[Instant, Refusal]], stretch: Span) -> _New:
     due = rate(history, stretch).due
-    inside = refused[bisect_left(refused, (stretch.start,)) : bisect_left(refused, (stretch.end,))]
-    counts = Counter(refusal for _, refusal in inside)
+    counts = _inside(refused, stretch)
     beyond = {refusal: count - usual.get(refusal, 0.0) * due for refusal, count in counts.items()}
     return _New(stretch, due, {refusal: count for refusal, count in beyond.items() if count > 0})
 
