@@ -7,14 +7,14 @@ from __future__ import annotations
 
 RATE = "requests failed in the worst 10 s"
 REASONS = {
-    "one-replica": "search down",
+    "one-replica": " down ",
     "breaker-never-opens": "never opened on",
     "breaker-never-closes": "was not closed 15 s after the fault ended",
     "breaker-opens-unasked": "was not closed on",
     "breaker-opens-on-slow": "discovery->qdrant was not closed on",
     "retry-storm": "pubnub: at most",
     "no-fallback": RATE,
-    "fallback-not-marked": "fallback 0, stale 0",
+    "fallback-not-marked": "fallback 0, ",
     "stale-beyond-limit": "served 100.00% of",
     "no-failover": RATE,
     "slow-readiness": "discovery-service: fewer than 2 ready",
@@ -23,7 +23,7 @@ REASONS = {
     "reconnect-storm": "redis: at most",
     "cache-never-refills": "not refilled after",
     "wrong-answers": RATE,
-    "short-downtime": "recommendations down",
+    "short-downtime": " down ",
     "sessions-lost": "x 401 on",
     "messages-lost": " 0 doubled, 0 out of order",
     "messages-doubled": " 0 lost, ",
