@@ -47,7 +47,7 @@ def rows(sources: list[RouteTraffic], route: str, at_least: int) -> list[Downtim
 def refused(sources: list[RouteTraffic], at_least: int) -> list[Span]:
     """As `rows`, of requests that were refused (4xx, 429): nobody was served there, and it may not be the platform's doing."""
     due = sorted(due for source in sources for due in source.excluded)
-    return [Span(row[0], _end(sources, row)) for row in _unserved(sources, due) if len(row) >= at_least]
+    return [Span(row[0], _end(sources, _next_served(sources, row))) for row in _unserved(sources, due) if len(row) >= at_least]
 
 
 def _unserved(sources: list[RouteTraffic], instants: list[Instant]) -> list[list[Instant]]:
@@ -61,13 +61,16 @@ def _unserved(sources: list[RouteTraffic], instants: list[Instant]) -> list[list
     return found
 
 
-def _end(sources: list[RouteTraffic], row: list[Instant]) -> Instant:
-    served = [due for source in sources if (due := source.next_served(row[-1])) is not None]
-    return min(served, default=max(source.end for source in sources))
+def _next_served(sources: list[RouteTraffic], row: list[Instant]) -> Instant | None:
+    """The due instant of the first served request after the row, None where there is none until the end of the record."""
+    return min((due for source in sources if (due := source.next_served(row[-1])) is not None), default=None)
+
+
+def _end(sources: list[RouteTraffic], served: Instant | None) -> Instant:
+    return max(source.end for source in sources) if served is None else served
 
 
 def _interval(sources: list[RouteTraffic], route: str, row: list[Instant]) -> Downtime:
-    served = [due for source in sources if (due := source.next_served(row[-1])) is not None]
-    end = _end(sources, row)
+    served = _next_served(sources, row)
     begun = min(source.shown[row[0]] for source in sources if row[0] in source.shown)
-    return Downtime(route, Span(row[0], end), len(row), not served, begun)
+    return Downtime(route, Span(row[0], _end(sources, served)), len(row), served is None, begun)
