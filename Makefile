@@ -5,8 +5,9 @@ export CHAOS_FLAW := $(or $(FLAW),$(CHAOS_FLAW))
 export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
+TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -46,6 +47,12 @@ signaltest: set-up-test ## end runs by signals in every phase, under every Pytho
 
 outagetest: set-up-test ## take each dependency of a run away from it, refused or a black hole, in three phases (30 min); ONLY=Redis
 	@$(BIN)/python -m accuracy.outages $(if $(ONLY),--only "$(ONLY)")
+
+cluster: set-up-test ## a real Kubernetes on this machine, three nodes (needs root, Go and a few packages; 7 min once, then 15 s)
+	@$(TESTBED) up
+
+cluster-down: ## end it; binaries and images stay in the user's cache
+	@$(TESTBED) down
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit

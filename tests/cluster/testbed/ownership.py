@@ -1,0 +1,41 @@
+"""One cluster per machine: its addresses and namespaces have fixed names, so a second one would break the first."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from testbed.layout import CONTROL, Folders, netns
+from testbed.machines import first_process
+from testbed.network import NAMESPACES
+from testbed.shell import TestbedError
+
+LOCK = Path("/tmp/chaos-testbed.lock")
+
+
+@contextmanager
+def only_one(folders: Folders) -> Iterator[None]:
+    """Hold the lock while a cluster is changed. Raises TestbedError when another command holds it, or another checkout has a cluster."""
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TestbedError("another command is starting or ending a cluster on this machine: wait for it") from None
+        owner = Path(os.read(descriptor, 4096).decode())
+        if (NAMESPACES / netns(CONTROL)).exists() and owner != folders.home and owner.is_dir():
+            raise TestbedError(f"the cluster of {owner} is up on this machine: end it with CLUSTER_DIR={owner} make cluster-down")
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, str(folders.home).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def require_up(folders: Folders) -> None:
+    """Raises TestbedError when this checkout's cluster is not up."""
+    if first_process(folders, CONTROL) is None:
+        raise TestbedError("the cluster is not up: make cluster")
