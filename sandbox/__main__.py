@@ -128,6 +128,8 @@ def _forget(_: argparse.Namespace) -> int:
 def _flaws(options: argparse.Namespace) -> int:
     from sandbox import flaws
 
+    # It only prints, so `| head` may end it as it ends any such command.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if options.json:
         print(json.dumps(flaws.as_json()))
         return 0

@@ -111,8 +111,7 @@ def _spans(judgement: Judgement) -> dict[str, Span]:
     history = judgement.history
     if not history.started:
         return {}
-    first = judgement.windows[0].injected if judgement.windows else history.end
-    return {BASELINE: Span(history.timeline, min(first, history.end))} | {window.name: window.span for window in judgement.windows}
+    return {BASELINE: history.baseline} | {window.name: window.span for window in judgement.windows}
 
 
 def _first_failures(judgement: Judgement) -> list[Document]:

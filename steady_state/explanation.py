@@ -109,8 +109,7 @@ def _row(judgement: Judgement, fault: FaultHistory | None, window: Window | None
         return window.span
     if fault is not None:
         return Span(min(fault.planned, history.recording.last_t), history.recording.last_t)
-    first = judgement.windows[0].injected if judgement.windows else history.end
-    return Span(history.timeline, max(history.timeline, min(first, history.end)))
+    return history.baseline
 
 
 def _around(scene: _Scene, failing: Failures, history: History) -> Span:

@@ -75,6 +75,12 @@ class History:
         return min(planned, stopped if stopped is not None else self.recording.last_t)
 
     @property
+    def baseline(self) -> Span:
+        """From minute 0 to the first injection that was begun, or to the end where none was."""
+        first = min((fault.attempted for fault in self.faults if fault.attempted is not None), default=self.end)
+        return Span(self.timeline, max(self.timeline, min(first, self.end)))
+
+    @property
     def cut_short(self) -> bool:
         """Whether the run ended before its timeline did."""
         return self.end < self.timeline + self.plan.length_s - 1e-3
@@ -178,7 +184,7 @@ class History:
         seen = sorted(((line.t, _streaming(line)) for line in self.recording.replications), key=lambda one: one[0])
         before = [names for instant, names in seen if instant <= self.timeline]
         known: Counter[str] = Counter()
-        for names in [*before[-1:], *(names for instant, names in seen if self.timeline < instant < self._first_write)]:
+        for names in [*before[-1:], *(names for instant, names in seen if self.timeline < instant < self.baseline.end)]:
             # Standbys may share a name: PostgreSQL's own for all of them is the same.
             known |= names
         steps = Steps.of((instant, (names & known).total()) for instant, names in seen)
@@ -189,13 +195,8 @@ class History:
         steps = Steps.of((line.t, sum(pod.ready for pod in line.pods)) for line in self.recording.pods if line.workload == workload)
         baseline = steps.at(self.timeline)
         changes = zip(steps.instants, steps.values, strict=True)
-        later = [value for instant, value in changes if self.timeline < instant < self._first_write]
+        later = [value for instant, value in changes if self.timeline < instant < self.baseline.end]
         return Ready(workload, steps, max([baseline or 0, *later]), unknown=baseline is None)
-
-    @cached_property
-    def _first_write(self) -> Instant:
-        """The end of the baseline: the first injection that was begun."""
-        return min((fault.attempted for fault in self.faults if fault.attempted is not None), default=self.timeline)
 
     @cached_property
     def breakers(self) -> list[BreakerTrack]:

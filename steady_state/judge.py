@@ -96,8 +96,7 @@ def _unjudged(history: History, finding: Finding) -> Judgement:
 
 
 def _baseline(history: History) -> list[Cell]:
-    first = min((fault.attempted for fault in history.faults if fault.attempted is not None), default=history.end)
-    span = Span(history.timeline, min(first, history.end))
+    span = history.baseline
     cells: list[Cell] = []
     for criterion, function in BASELINE_CRITERIA.items():
         if not history.started or span.length_s == 0:

@@ -45,6 +45,8 @@ def placebo_history(watched: History, faults: Sequence[JudgedFault], draw: Draw)
     for name in _columns():
         getattr(watched, name)
     placebo = copy.copy(watched)
+    # How many replicas there should be is told by the baseline, which the first fault ends.
+    vars(placebo).pop("ready", None)
     placebo.recording = placebo_recording(watched.recording, faults, draw, watched.timeline)
     placebo.plan = placebo.recording.plan
     placebo.faults = read_faults(placebo.recording, placebo.timeline)
@@ -96,5 +98,5 @@ def _life(fault: JudgedFault, timeline: Instant) -> list[FaultLine]:
 
 
 def _columns() -> list[str]:
-    """What a history computes once from its samples. None of it hangs on the faults."""
-    return [name for name, value in vars(History).items() if isinstance(value, cached_property)]
+    """What a history computes once from its samples, and what does not hang on the faults."""
+    return [name for name, value in vars(History).items() if isinstance(value, cached_property) and name != "ready"]

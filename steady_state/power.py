@@ -31,8 +31,7 @@ def power(judgement: Judgement) -> Power:
     history = judgement.history
     windows: dict[str, Power] = {}
     if history.started:
-        first = judgement.windows[0].injected if judgement.windows else history.end
-        windows[BASELINE] = _baseline(history, Span(history.timeline, min(first, history.end)))
+        windows[BASELINE] = _baseline(history, history.baseline)
         windows |= {window.name: _window(window) for window in judgement.windows}
     return {
         "chance": CONFIDENCE,

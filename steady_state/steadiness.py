@@ -32,7 +32,7 @@ def _rates(history: History, span: Span) -> list[str]:
     reasons: list[str] = []
     if measured.rate_limited > RATE_LIMITED_RATIO * measured.due:
         reasons.append(f"{measured.rate_limited} of {measured.due} requests were rate limited (429)")
-    if measured.client_errors:
+    if measured.client_errors > history.limits.client_error_ratio * measured.due:
         reasons.append(f"{measured.client_errors} of {measured.due} requests got a 4xx")
     if measured.failed_ratio >= history.limits.error_ratio_after:
         reasons.append(f"{measured.failed} of {measured.counted} requests failed")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from steady_state.failures import Failures, failures, request_lines
-from steady_state.instants import Span
 from steady_state.judge import BASELINE, Judgement
 
 Explanations = dict[str, Failures]
@@ -14,7 +13,6 @@ def explanations(judgement: Judgement) -> Explanations:
     history = judgement.history
     if not history.started:
         return {}
-    first = judgement.windows[0].injected if judgement.windows else history.end
-    spans = {BASELINE: Span(history.timeline, min(first, history.end))} | {window.name: window.span for window in judgement.windows}
+    spans = {BASELINE: history.baseline} | {window.name: window.span for window in judgement.windows}
     failed = request_lines(history)
     return {name: failures(history, span, failed) for name, span in spans.items()}

@@ -49,7 +49,7 @@ def judge(window: Window) -> Finding:
     tries = Tries(history)
     if not tries.dependencies:
         return inconclusive("no service's tries were counted", window=where)
-    baseline = Span(history.timeline, min(one.attempted for one in history.faults if one.attempted is not None))
+    baseline = history.baseline
     counted = rate(history, baseline).due
     if counted < limits.samples_during:
         return inconclusive(f"{counted} requests at the baseline, {limits.samples_during} would suffice", window=where)

@@ -181,7 +181,7 @@ def _fail_fast(window: Window, rule: BreakerRule, tracks: list[BreakerTrack]) ->
     """Median of the affected route while the breaker is open, in all replicas that opened, against the baseline's."""
     history = window.history
     assert rule.fails_fast_on is not None
-    baseline = Span(history.timeline, min((one.attempted for one in history.faults if one.attempted is not None), default=history.end))
+    baseline = history.baseline
     steady, open_spans = unhurried(history, baseline), _all_open(window, tracks)
     before = median_ms(history, rule.fails_fast_on, steady)
     while_open = median_ms(history, rule.fails_fast_on, open_spans)

@@ -44,7 +44,7 @@ def judge(window: Window) -> Finding:
     where = history.window(window.span)
     if history.plan.load_engine == "none":
         return inconclusive("the load is not ours, so no share of it is known", window=where)
-    baseline = Span(history.timeline, min(one.attempted for one in history.faults if one.attempted is not None))
+    baseline = history.baseline
     worst = _worst(history, _usual(history, baseline), window.span)
     blind = load_gaps(history, window.span) + load_gaps(history, baseline)
     if blind:
