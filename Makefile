@@ -61,7 +61,7 @@ check: set-up-test ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@PYTHONPATH=tests/cluster $(BIN)/lint-imports
 
 set-up:
 	@$(PYTHON) tools/set_up.py run
