@@ -7,7 +7,7 @@ export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-packages fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -50,6 +50,9 @@ outagetest: set-up-test ## take each dependency of a run away from it, refused o
 
 cluster: set-up-test ## a real Kubernetes on this machine, three nodes (needs root, Go and a few packages; 7 min once, then 15 s)
 	@$(TESTBED) up
+
+cluster-packages: set-up-test ## install the Debian packages that the cluster needs (as root)
+	@$(TESTBED) install
 
 cluster-down: ## end it; binaries and images stay in the user's cache
 	@$(TESTBED) down
