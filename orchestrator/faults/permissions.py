@@ -30,4 +30,5 @@ OBSERVER = (
 )
 """Samplers, exposure counters, and the run's Lease."""
 KILL_POD = (Permission("delete", "pods"),)
+EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))
