@@ -21,6 +21,7 @@ OVERLAYS = ROOT / "manifests" / "overlays"
 KUBECTL = Path(sys.executable).parent / "kubectl"
 PLATFORM, ORCHESTRATOR = "media-gateway", "chaos-orchestrator"
 """The namespaces of the manifests; a test moves both."""
+IMAGES = os.environ.get("CLUSTER_IMAGE_PREFIX", "docker.io/library/")
 WITHIN_S = 30.0
 Document = dict[str, Any]
 
