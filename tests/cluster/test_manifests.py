@@ -16,6 +16,7 @@ from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, Installed, enviro
 
 from orchestrator.faults.kinds import KINDS
 from orchestrator.faults.permissions import OBSERVER, RUN, Permission
+from orchestrator.guards import OPT_IN
 from orchestrator.target_lease import TargetLease
 from orchestrator.targets.kube import KubeWriter
 from orchestrator.targets.lease import LeaseClient
@@ -33,7 +34,7 @@ set -e
 test "$(id -u)" = 10001
 test -s /var/run/secrets/chaos/token
 test -s /etc/chaos/target/target.yaml
-test -n "$CHAOS_USERS_PASSWORD"
+test -n "$SANDBOX_PASSWORD"
 touch /tmp/there
 ! touch /etc/there 2>/dev/null
 if [ -e begun ]; then echo "begun before"; exit 0; fi
@@ -53,12 +54,21 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         if document["kind"] == "Job":
             document["spec"]["suspend"] = True
     try:
-        if request.param == "managed":
-            there.kubectl("create", "namespace", there.platform)
+        there.kubectl("create", "namespace", there.platform)
         there.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
         yield there
     finally:
         there.kubectl("delete", "namespace", there.platform, there.orchestrator, "--ignore-not-found", "--wait=false")
+
+
+def test_the_owners_yes_takes_no_label_of_others_away(installed: Installed) -> None:
+    platform = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installed.platform, "labels": {"team": "media"}}}
+    installed.kubectl("apply", "-f", "-", given=yaml.safe_dump(platform))
+    (opted_in,) = yaml.safe_load_all((ROOT / "manifests/opt-in/namespace.yaml").read_text(encoding="utf-8"))
+    given = yaml.safe_dump_all(moved([opted_in], {PLATFORM: installed.platform}))
+    installed.kubectl("apply", "--server-side", "--field-manager=chaos-opt-in", "-f", "-", given=given)
+    labels = json.loads(installed.kubectl("get", "namespace", installed.platform, "-o", "jsonpath={.metadata.labels}"))
+    assert labels.items() >= {OPT_IN: "true", "team": "media"}.items()
 
 
 async def rules(identity: Kubernetes) -> set[Permission]:
@@ -238,7 +248,7 @@ def planned(identity: Kubernetes, folder: Path) -> list[str]:
 
 def test_the_pod_is_admitted_writes_where_it_may_and_finds_its_folder_again(installed: Installed) -> None:
     """With a shell in the place of the orchestrator, which fails the first time: the same folder, restarted in the same pod."""
-    secret = ("create", "secret", "generic", "chaos-secrets", "--from-literal=CHAOS_USERS_PASSWORD=x")
+    secret = ("create", "secret", "generic", "chaos-secrets", "--from-literal=SANDBOX_PASSWORD=x")
     installed.kubectl("-n", installed.orchestrator, *secret)
     job = a_job(installed)
     spec = job["spec"]["template"]["spec"]
