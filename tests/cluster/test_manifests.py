@@ -64,9 +64,7 @@ def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
 def test_the_owners_yes_takes_no_label_of_others_away(installed: Installed) -> None:
     platform = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": installed.platform, "labels": {"team": "media"}}}
     installed.kubectl("apply", "-f", "-", given=yaml.safe_dump(platform))
-    (opted_in,) = yaml.safe_load_all((ROOT / "manifests/opt-in/namespace.yaml").read_text(encoding="utf-8"))
-    given = yaml.safe_dump_all(moved([opted_in], {PLATFORM: installed.platform}))
-    installed.kubectl("apply", "--server-side", "--field-manager=chaos-opt-in", "-f", "-", given=given)
+    installed.kubectl("patch", "namespace", installed.platform, "--patch-file", str(ROOT / "manifests/opt-in.yaml"))
     labels = json.loads(installed.kubectl("get", "namespace", installed.platform, "-o", "jsonpath={.metadata.labels}"))
     assert labels.items() >= {OPT_IN: "true", "team": "media"}.items()
 

@@ -124,10 +124,18 @@ def test_nothing_is_hit_by_default() -> None:
     cronjob = one("cronjob/cronjob.yaml")["spec"]
     assert cronjob["suspend"]
     assert cronjob["concurrencyPolicy"] == "Forbid"
-    assert one("opt-in/namespace.yaml")["metadata"]["labels"] == {OPT_IN: "true"}
-    others = [path for path in ours() if path.parent.name != "opt-in"]
-    reached = [path for path in others if any("opt-in" in name for name in documents(path)[0].get("resources", ()))]
-    assert reached == [], "a delete of ours would reach the platform's namespace"
+    assert one("opt-in.yaml") == {"metadata": {"labels": {OPT_IN: "true"}}}
+
+
+def test_no_delete_of_ours_reaches_the_platforms_namespace() -> None:
+    named = {
+        document["metadata"]["name"]
+        for kustomization in ours()
+        for path in kustomization.parent.glob("*.yaml")
+        for document in documents(path)
+        if isinstance(document, dict) and document.get("kind") == "Namespace"
+    }
+    assert named == {"chaos-orchestrator"}
 
 
 def description() -> TargetDescription:
@@ -142,7 +150,7 @@ def test_the_target_description_serves_the_experiment_of_the_pod() -> None:
 
 def test_the_target_description_leads_to_the_namespace_of_the_roles_by_the_context_of_the_pod() -> None:
     target, kubeconfig = description().cluster, one("base/kubeconfig")
-    assert target.namespace == one("access/kustomization.yaml")["namespace"] == one("opt-in/namespace.yaml")["metadata"]["name"]
+    assert target.namespace == one("access/kustomization.yaml")["namespace"]
     assert target.context in {context["name"] for context in kubeconfig["contexts"]}
     (container,) = pod()["spec"]["containers"]
     mounts = {mount["name"]: mount["mountPath"] for mount in container["volumeMounts"]}
