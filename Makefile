@@ -6,6 +6,8 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
+# What runs on a real cluster. The images of the test cluster are made before.
+CLUSTER_TESTS := tests/contract/kube
 
 .PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-packages fuzz lock clean set-up set-up-test
 
@@ -57,6 +59,15 @@ cluster-packages: set-up-test ## install the Debian packages that the cluster ne
 cluster-down: ## end it; binaries and images stay in the user's cache
 	@$(TESTBED) down
 
+cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's, else one that is started; CLIENT=35 takes another official client
+	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(MAKE) --no-print-directory $(if $(CLUSTER_KUBECONFIG),,cluster-images) cluster-suite
+
+cluster-images:
+	@$(BIN)/python tests/contract/kube/python_image.py load
+
+cluster-suite:
+	@$(if $(CLIENT),PYTHONPATH=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT))) $(BIN)/python -m pytest $(CLUSTER_TESTS)
+
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit
 
@@ -80,4 +91,4 @@ lock: ## write both locks anew (needs uv); they record no download address
 
 clean: ## remove what set-up made: .venv, the sandbox's cached data, tool caches (runs stay)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox forget; fi
-	@rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .venv-3.* .venv-client-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
