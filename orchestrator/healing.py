@@ -84,8 +84,7 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Leftover]:
             return [_gone(directory, ledger, receipt) for receipt in receipts]
         keeping = asyncio.create_task(_keep_lease(directory, description, clock))
         kept = Kept(directory.run_id, ledger.close, BY_HAND.format(ledger=directory.ledger))
-        # At once, not one after another: a target that hangs must not hold up the others.
-        found = list(await asyncio.gather(*(heal_one(kept, receipt, description, clock) for receipt in receipts)))
+        found = await heal_all(kept, receipts, description, clock)
         found += await _mirrored(directory, description)
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
@@ -114,7 +113,12 @@ async def _mirrored(directory: RunDirectory, description: TargetDescription) -> 
     return []
 
 
-async def heal_one(kept: Kept, receipt: Receipt, description: TargetDescription, clock: Clock) -> Leftover:
+async def heal_all(kept: Kept, receipts: list[Receipt], description: TargetDescription, clock: Clock) -> list[Leftover]:
+    """Heal these, wherever they are kept: at once, not one after another, for a target that hangs must not hold up the others."""
+    return list(await asyncio.gather(*(_one(kept, receipt, description, clock) for receipt in receipts)))
+
+
+async def _one(kept: Kept, receipt: Receipt, description: TargetDescription, clock: Clock) -> Leftover:
     """Heal one receipt. Whatever goes wrong is its own trouble: it must not cut off the heals beside it."""
     try:
         await _healed(receipt, description, clock)

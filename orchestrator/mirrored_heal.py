@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 from orchestrator.errors import RefusedError, TargetError
 from orchestrator.faults.base import Receipt
-from orchestrator.healing import Kept, Leftover, heal_one, told
+from orchestrator.healing import Kept, Leftover, heal_all, told
 from orchestrator.ledger_mirror import receipts_in, rewrite
 from orchestrator.target_lease import TargetLease
 from orchestrator.targets.lease import LeaseClient
@@ -70,7 +70,7 @@ async def _healed(copy: ReceiptMap, seen: MapState, description: TargetDescripti
     kept = Kept(
         seen.run, lambda receipt: closed.append(receipt.fault), f"take it away as the receipt in {copy.place} says, then remove that"
     )
-    found = list(await asyncio.gather(*(heal_one(kept, receipt, description, clock) for receipt in receipts)))
+    found = await heal_all(kept, receipts, description, clock)
     await rewrite(copy, seen.run, [receipt for receipt in receipts if receipt.fault not in closed], seen)
     return found
 
