@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,13 @@ from orchestrator import gate, heal_command
 from orchestrator.errors import OrchestratorError
 from orchestrator.guardian import HEAL_WITHIN_S
 from orchestrator.ledger import Ledger
+from orchestrator.mirrored_heal import heal_mirrored
 from orchestrator.progress import announce
 from orchestrator.report import terminal
 from orchestrator.report.writing import write_reports
-from orchestrator.run_directory import RUNS, RunDirectory, run_directories
+from orchestrator.run_directory import RUNS, RunDirectory, create_run_directory, run_directories
+from orchestrator.targeting import chosen_platform
+from probes.clients.unreachable import Unreachable
 from probes.clock import SystemClock
 from steady_state.recording import RecordingError
 
@@ -21,15 +26,43 @@ LOOK_S = 1.0
 
 
 def run(experiment: Path) -> int:
-    """The gate's exit code. Where a run is here already it is healed, judged as far as it came, and told; nothing is injected again."""
+    """The gate's exit code. Where a run is here already it is healed, judged as far as it came, and told; nothing is injected again.
+
+    The same where no run is here but one that is no more has left something on the target: it may have been ours, on a lost volume.
+    """
     earlier = run_directories(RUNS)
     if not earlier:
+        orphaned = _orphans()
+        if orphaned is not None:
+            return orphaned
         code = gate.run(experiment)
         return code if _clean() else gate.OUR_ERROR
     announce(f"{earlier[-1].path} was begun before: it is healed and reported, not repeated")
     clean = _clean()
     code = _told(earlier[-1])
     return code if clean else gate.OUR_ERROR
+
+
+def _orphans() -> int | None:
+    """Heal what a run that has no directory here left on the target, and prove nothing. None where there was nothing.
+
+    None also where its run still goes, or where the target cannot be asked: then the gate refuses, with the reason.
+    """
+    platform = chosen_platform(os.environ)
+    if platform is None:
+        return None
+    clock = SystemClock()
+    try:
+        found = asyncio.run(heal_mirrored(platform, clock))
+    except (OrchestratorError, Unreachable):
+        return None
+    if not found or any(one.state == "live" for one in found):
+        return None
+    announce("\n".join(heal_command.lines(found)), to_stdout=True)
+    if not all(one.clean for one in found):
+        return gate.OUR_ERROR
+    # A run without a recording: started again, this command finds it and injects nothing either.
+    return _told(create_run_directory(RUNS, wall=clock.wall(), tag=secrets.randbits(16)))
 
 
 def _clean() -> bool:

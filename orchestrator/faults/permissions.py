@@ -21,7 +21,7 @@ class Permission:
 
 
 APPS, LEASES = "apps", "coordination.k8s.io"
-LEASE_NAME = "chaos-orchestrator"
+LEASE_NAME, MIRROR_NAME = "chaos-orchestrator", "chaos-orchestrator-ledger"
 OBSERVER = (
     Permission("get", "namespaces"),
     *(Permission(verb, "pods") for verb in ("get", "list", "watch")),
@@ -31,11 +31,23 @@ OBSERVER = (
     Permission("get", "statefulsets", APPS),
 )
 """Guards, samplers and exposure counters: reading only."""
-RUN = (
+LEASE = (
     Permission("create", "leases", LEASES),
     *(Permission(verb, "leases", LEASES, name=LEASE_NAME) for verb in ("get", "update", "delete")),
 )
-"""What every run writes, whatever its faults: its Lease. A name cannot be given to a create: the object is not there yet."""
+"""What every run writes, whatever its faults. A name cannot be given to a create: the object is not there yet."""
+MIRROR = (
+    Permission("create", "configmaps"),
+    *(Permission(verb, "configmaps", name=MIRROR_NAME) for verb in ("get", "update", "delete")),
+)
+"""The copy of the ledger in the namespace, where the target description does not do without."""
+
+
+def of_a_run(*, mirrored: bool) -> tuple[Permission, ...]:
+    """What a run needs beside its faults."""
+    return (*OBSERVER, *LEASE, *(MIRROR if mirrored else ()))
+
+
 KILL_POD = (Permission("delete", "pods"),)
 EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))

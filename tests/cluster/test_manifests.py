@@ -15,7 +15,7 @@ import yaml
 from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, Installed, environment_kubeconfig, moved, rendered, until
 
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import OBSERVER, RUN, Permission
+from orchestrator.faults.permissions import OBSERVER, Permission, of_a_run
 from orchestrator.guards import OPT_IN
 from orchestrator.target_lease import TargetLease
 from orchestrator.targets.kube import KubeWriter
@@ -26,7 +26,7 @@ from probes.target import Kubernetes
 pytestmark = pytest.mark.skipif(not environment_kubeconfig(), reason="CLUSTER_KUBECONFIG names no cluster")
 EVERYBODY = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 """What Kubernetes lets any identity create: questions about itself."""
-INJECTOR = {*OBSERVER, *RUN, *(one for kind in KINDS.values() for one in kind.needs)}
+INJECTOR = {*of_a_run(mirrored=True), *(one for kind in KINDS.values() for one in kind.needs)}
 PLAN_WITHIN_S = 60.0
 STANDS_STILL = {"name": "main", "image": f"{IMAGES}busybox:local", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "600"]}
 TWICE = """

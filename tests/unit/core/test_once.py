@@ -10,6 +10,7 @@ from synthetic import Synthetic, healthy
 
 from orchestrator import gate, healing, once_command
 from orchestrator.errors import TargetError
+from orchestrator.healing import Leftover, State
 from orchestrator.ledger import Ledger
 from orchestrator.run_directory import RunDirectory
 from sandbox.describe import Place, description
@@ -30,6 +31,8 @@ def gated(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Path]:
     LEFT.clear()
     monkeypatch.setattr(gate, "run", passes)
     monkeypatch.setattr(healing, "fault_of", lambda receipt, _description, _clock: LEFT[receipt.fault])
+    monkeypatch.setattr(healing, "mirror_of", lambda _description, _directory: None)
+    monkeypatch.delenv("CHAOS_TARGET", raising=False)
     monkeypatch.setattr(once_command, "HEAL_WITHIN_S", 0.0)
     monkeypatch.setattr(once_command, "LOOK_S", 0.01)
     monkeypatch.chdir(tmp_path)
@@ -101,3 +104,46 @@ def test_what_the_run_itself_left_is_healed_before_the_command_ends(monkeypatch:
     monkeypatch.setattr(gate, "run", fails)
     assert once_command.run(EXPERIMENT) == 1
     assert LEFT["cut"].count("heal") == 1
+
+
+@pytest.fixture
+def platform(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> list[Leftover]:
+    """What is found on the platform of CHAOS_TARGET and healed there."""
+    found: list[Leftover] = []
+
+    async def heals(_description: object, _clock: object) -> list[Leftover]:
+        taken, found[:] = list(found), []
+        return taken
+
+    (tmp_path / "target.yaml").write_text(description(Place(tmp_path / "kubeconfig", None)))
+    monkeypatch.setenv("CHAOS_TARGET", "target.yaml")
+    monkeypatch.setattr(once_command, "heal_mirrored", heals)
+    return found
+
+
+def orphan(state: State) -> Leftover:
+    return Leftover("run-0", "cut", "partition", "link x", state)
+
+
+def test_what_a_lost_folder_left_on_the_target_is_healed_and_no_run_begins(
+    gated: list[Path], platform: list[Leftover], capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform.append(orphan("healed"))
+    for _ in range(2):
+        assert once_command.run(EXPERIMENT) == 2
+        assert last_line(capsys).startswith("verdict=INCONCLUSIVE exit=2 run=")
+    assert gated == []
+
+
+def test_an_orphan_that_stays_is_our_error_and_the_next_start_tries_again(gated: list[Path], platform: list[Leftover]) -> None:
+    endings: list[tuple[State, int]] = [("left", gate.OUR_ERROR), ("healed", 2)]
+    for state, code in endings:
+        platform[:] = [orphan(state)]
+        assert once_command.run(EXPERIMENT) == code
+    assert gated == []
+
+
+def test_a_run_that_still_goes_elsewhere_is_left_to_the_gates_refusal(gated: list[Path], platform: list[Leftover]) -> None:
+    platform.append(orphan("live"))
+    assert once_command.run(EXPERIMENT) == 0
+    assert gated == [EXPERIMENT]

@@ -11,7 +11,7 @@ import yaml
 from orchestrator.binding import bind
 from orchestrator.experiment_file import read_experiment
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import OBSERVER, RUN, Permission
+from orchestrator.faults.permissions import LEASE, MIRROR, OBSERVER, Permission
 from orchestrator.guardian import HEAL_WITHIN_S
 from orchestrator.guardian_process import END_WITHIN_S
 from orchestrator.guards import OPT_IN
@@ -89,7 +89,7 @@ def test_a_kustomization_names_files_that_are_there_and_all_of_them(kustomizatio
 def test_the_roles_allow_what_the_product_declares_and_no_more() -> None:
     needy = {kind: set(entry.needs) for kind, entry in KINDS.items() if entry.needs}
     assert granted("chaos-observer") == set(OBSERVER)
-    assert granted("chaos-run") == set(RUN)
+    assert granted("chaos-run") == {*LEASE, *MIRROR}
     assert {kind: granted(role_of(kind)) for kind in needy} == needy
 
 
