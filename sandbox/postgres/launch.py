@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
-from sandbox.postgres import leftovers
+from sandbox.postgres import leftovers, programs
 from sandbox.postgres.options import COMMON, REPLICA, arguments
-from sandbox.process import Identity, die_with_parent, give_up_root, unprivileged
+from sandbox.process import Identity, die_with_parent, give_up_root, listening_host, unprivileged
 
 _PRIMARY_PATIENCE_S = 60.0
 _RETRY_S = 0.1
@@ -34,16 +34,18 @@ class Server:
     port: int
     data: Path
     programs: Path
+    access: str
 
     @classmethod
     def of(cls, environment: Mapping[str, str]) -> "Server":
         """The server that a pod's environment describes."""
         return cls(
             name=environment["POD_NAME"],
-            host=environment["POD_IP"],
+            host=listening_host(environment),
             port=int(environment["PORT"]),
             data=Path(environment["VOLUME_DATA"]) / "pgdata",
-            programs=Path(environment["POSTGRES_BIN"]),
+            programs=Path(environment["POSTGRES_BIN"]) if "POSTGRES_BIN" in environment else programs.packaged(),
+            access=environment.get("POSTGRES_HBA_FILE", ""),
         )
 
 
@@ -101,9 +103,10 @@ def _become(server: Server, settings: dict[str, str]) -> NoReturn:
     """Replace this process by the server: same pid, so whoever started us signals and reaps the server itself."""
     leftovers.clear(server.data)
     listen = {"listen_addresses": server.host, "port": str(server.port), "cluster_name": server.name}
+    access = {"hba_file": server.access} if server.access else {}
     program = str(server.programs / "postgres")
     os.chdir("/")
-    command = [program, "-D", str(server.data), *arguments(COMMON | listen | settings)]
+    command = [program, "-D", str(server.data), *arguments(COMMON | listen | access | settings)]
     os.execve(program, command, {"LC_ALL": "C", "PATH": os.defpath})
 
 
