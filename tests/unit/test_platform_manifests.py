@@ -1,5 +1,6 @@
 """The files below manifests/platform and the cluster's target description: written from the sandbox's facts, and rightly."""
 
+import tomllib
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -11,7 +12,7 @@ import yaml
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, load_description
 from sandbox.describe import IN_CLUSTER, description
 from sandbox.in_cluster import LINK_PORTS
-from sandbox.manifests import HEAD, UID, files
+from sandbox.manifests import HEAD, SEED, UID, files
 from sandbox.ports import LINKS, REPLICAS
 from sandbox.settings import Settings
 
@@ -133,3 +134,14 @@ def test_every_link_has_a_port_and_a_proxy_of_that_name() -> None:
     assert len(set(LINK_PORTS.values())) == len(LINKS)
     proxies = yaml.safe_load((PLATFORM / "proxies.json").read_text(encoding="utf-8"))
     assert [(one["name"], int(one["listen"].rpartition(":")[2])) for one in proxies] == list(LINK_PORTS.items())
+
+
+def test_the_recipe_of_the_images_has_every_package_the_uid_and_the_place_of_the_seed() -> None:
+    recipe = (ROOT / "Containerfile").read_text(encoding="utf-8")
+    lines = recipe.splitlines()
+    packages = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]["packages"]["find"]["include"]
+    assert {f"COPY {name} /src/{name}" for name in (one.rstrip("*") for one in packages)} <= set(lines)
+    assert {f"USER {UID}:{UID}", f"COPY --from=seed {SEED} {SEED}", "FROM base AS product", "FROM base AS platform"} <= set(lines)
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    copied = {word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]}
+    assert {f"!{name}" for name in copied} <= set(sent)
