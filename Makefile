@@ -7,7 +7,7 @@ export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
 # What runs on a real cluster. The images of the test cluster are made before.
-CLUSTER_TESTS := tests/contract/kube
+CLUSTER_TESTS := tests/contract/kube tests/cluster
 
 .PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-packages fuzz lock clean set-up set-up-test
 
@@ -64,6 +64,7 @@ cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's
 
 cluster-images:
 	@$(BIN)/python tests/contract/kube/python_image.py load
+	@PYTHONPATH=tests/cluster $(BIN)/python -m platform_image load
 
 cluster-suite:
 	@$(if $(CLIENT),PYTHONPATH=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT))) $(BIN)/python -m pytest $(CLUSTER_TESTS)

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Addresses
+from sandbox.in_cluster import ClusterAddresses
+from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Places
 from sandbox.settings import Settings
 
 TIME_SCALE, LOAD_SCALE = 15, 10
@@ -20,13 +21,26 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sandbox is. Before it is up, `host:port` of everything is unknown and only the roles are told."""
+    """Where a platform is. Before a sandbox is up, `host:port` of everything is unknown and only the roles are told."""
 
     kubeconfig: Path
-    addresses: Addresses | None
+    addresses: Places | None
+    name: str = "sandbox"
+    context: str = "sandbox"
+    shares_our_machine: bool = True
 
     def service(self, name: str) -> str:
         return UNKNOWN if self.addresses is None else str(self.addresses.service(name))
+
+
+IN_CLUSTER = Place(
+    kubeconfig=Path("/etc/chaos/kubeconfig/kubeconfig"),
+    addresses=ClusterAddresses(f".{NAMESPACE}.svc"),
+    name=NAMESPACE,
+    context="in-cluster",
+    shares_our_machine=False,
+)
+"""The platform that `manifests/platform` makes, as a pod of the same cluster sees it."""
 
 
 def description(place: Place) -> str:
@@ -36,10 +50,10 @@ def description(place: Place) -> str:
     """
     document: Document = {
         "version": 1,
-        "name": "sandbox",
+        "name": place.name,
         "scale": {"time": TIME_SCALE, "load": LOAD_SCALE},
-        "shares_our_machine": True,
-        "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": "sandbox", "namespace": NAMESPACE},
+        "shares_our_machine": place.shares_our_machine,
+        "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": place.context, "namespace": NAMESPACE},
         "gateway_url": f"http://{place.service('api-gateway')}",
         "users": {
             "count": USERS,
