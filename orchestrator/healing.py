@@ -12,6 +12,7 @@ from orchestrator.errors import HealFailed, OrchestratorError, TargetError
 from orchestrator.fault_life import HEAL_S
 from orchestrator.faults.base import Receipt
 from orchestrator.faults.kinds import fault_of
+from orchestrator.interposing.way_back import INTERPOSITION
 from orchestrator.ledger import Ledger
 from orchestrator.run_directory import RunDirectory
 from orchestrator.run_lock import RunLock
@@ -70,8 +71,12 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Leftover]:
         if _sandbox_is_gone(directory, description):
             return [_gone(directory, ledger, receipt) for receipt in receipts]
         keeping = asyncio.create_task(_keep_lease(directory, description, clock))
-        # At once, not one after another: a target that hangs must not hold up the others.
-        found = list(await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in receipts)))
+        found: list[Leftover] = []
+        # An interposition last: the way back of a fault on its link needs the proxy that it takes away.
+        for last in (False, True):
+            some = [receipt for receipt in receipts if (receipt.kind == INTERPOSITION) is last]
+            # At once, not one after another: a target that hangs must not hold up the others.
+            found += await asyncio.gather(*(_one(directory, ledger, receipt, description, clock) for receipt in some))
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
         if all(one.state == "healed" for one in found):

@@ -19,7 +19,7 @@ class Permission:
         return f"{self.verb} {name}{f'.{self.group}' if self.group else ''}"
 
 
-APPS, LEASES = "apps", "coordination.k8s.io"
+APPS, LEASES, DISCOVERY = "apps", "coordination.k8s.io", "discovery.k8s.io"
 OBSERVER = (
     *(Permission(verb, "pods") for verb in ("get", "list", "watch")),
     Permission("get", "pods", subresource="proxy"),
@@ -32,3 +32,7 @@ OBSERVER = (
 KILL_POD = (Permission("delete", "pods"),)
 EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))
+INTERPOSE = (
+    *(Permission(verb, "services") for verb in ("get", "create", "patch", "delete")),
+    Permission("list", "endpointslices", DISCOVERY),
+)
