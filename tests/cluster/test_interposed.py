@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from interposed_rig import API, REDIS, Cluster, described, link, platform, wait_for
+from interposed_rig import API, REDIS, Cluster, described, link, platform
 
-from orchestrator.errors import HealFailed, RefusedError, TargetError
-from orchestrator.faults.base import Receipt, Surroundings
+from orchestrator.faults.base import Receipt
 from orchestrator.faults.kinds import fault_of
-from orchestrator.faults.link_latency import LinkLatency, Settings
-from orchestrator.interposing import interposition as interposition_module
-from orchestrator.interposing.interposition import Interposition
 from orchestrator.interposing.links import InterposedLink
 from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
