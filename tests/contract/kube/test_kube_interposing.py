@@ -1,8 +1,9 @@
-"""Services of the sandbox's cluster led through its Toxiproxy and back: Valkey, PostgreSQL and an HTTP server, by real connections."""
+"""Services of the sandbox's cluster led through its Toxiproxy and back: Valkey, PostgreSQL and Qdrant, by real connections."""
 
 from __future__ import annotations
 
 import asyncio
+import shlex
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -37,9 +38,9 @@ from sandbox.postgres import programs
 from sandbox.process import unprivileged
 
 CLOCK = SystemClock()
-NAMES = ("redis", "postgres", "web")
+NAMES = ("redis", "postgres", "qdrant")
 DELAY_MS = 200
-MODULES = {"redis": "sandbox.valkey", "postgres": "sandbox.postgres primary", "toxiproxy": "sandbox.toxiproxy"}
+MODULES = {"redis": "sandbox.valkey", "postgres": "sandbox.postgres primary", "qdrant": "sandbox.qdrant", "toxiproxy": "sandbox.toxiproxy"}
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,14 @@ def place() -> Iterator[Place]:
         # The servers are not root: a folder of pytest would be closed to them.
         (folder / "kube").mkdir()
         seed = prepared("sandbox", lambda _: None).postgres
-        data = {"POSTGRES_BIN": str(programs.usable(unprivileged(), folder)), "POSTGRES_SEED_DIR": str(seed)}
-        stores = [_store(one, ports[one], data if one == "postgres" else {}) for one in MODULES]
-        services = [objects.service(one, ports[one]) for one in (*MODULES, "web")]
-        web = objects.workload("Deployment", "web", 1, ports["web"])
-        running = kube_harness.start(folder / "kube", [objects.namespace(), *services, *stores, web])
+        (folder / "qdrant").mkdir()
+        data = {
+            "postgres": {"POSTGRES_BIN": str(programs.usable(unprivileged(), folder)), "POSTGRES_SEED_DIR": str(seed)},
+            "qdrant": {"QDRANT_STORAGE": str(folder / "qdrant")},
+        }
+        stores = [_store(one, ports[one], data.get(one, {})) for one in MODULES]
+        services = [objects.service(one, ports[one]) for one in MODULES]
+        running = kube_harness.start(folder / "kube", [objects.namespace(), *services, *stores])
         yield Place(running, ports)
         running.stop()
 
@@ -138,7 +142,9 @@ class Stage:
 def stage_of(place: Place, name: str, folder: Path, **interpose: Any) -> Stage:
     """The dependency `name`, reached by the application through its Service."""
     url = {"redis": f"redis://{place.address('redis')}/0", "postgres": f"postgresql://media@{place.address('postgres')}/media_gateway"}
-    peers = {"redis": {"kind": "redis", "url": url["redis"]}, "postgres": {"kind": "postgres", "dsn": url["postgres"]}, "web": None}[name]
+    peers = {"redis": {"kind": "redis", "url": url["redis"]}, "postgres": {"kind": "postgres", "dsn": url["postgres"]}, "qdrant": None}[
+        name
+    ]
     led = {
         "service": name,
         "port": "http",
@@ -146,8 +152,8 @@ def stage_of(place: Place, name: str, folder: Path, **interpose: Any) -> Stage:
         "proxy_port": place.ports[f"{name}-proxy"],
         "peers": peers,
     }
-    canary = {"canary_path": "/health"} if name == "web" else {"canary_url": url[name]}
-    exposure = {"workload": "web", "metric": "calls_total", "labels": {}}
+    canary = {"canary_path": "/readyz"} if name == "qdrant" else {"canary_url": url[name]}
+    exposure = {"workload": "caller", "metric": "calls_total", "labels": {}}
     role = {"kind": "link", "toxiproxy_url": f"http://{place.address('toxiproxy')}", "proxy": name, "exposure": exposure} | canary
     cluster = {"kubeconfig": place.running.kubeconfig, "context": "sandbox", "namespace": objects.NAMESPACE}
     rest = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}}
@@ -160,7 +166,30 @@ Ask = Callable[[], Awaitable[object]]
 
 @asynccontextmanager
 async def held(place: Place, name: str) -> AsyncIterator[Ask]:
-    """A connection of the application that stays open; each call asks something on it."""
+    """A connection of the application that stays open, for it is busy; each call asks something more on it."""
+    lock = asyncio.Lock()
+    async with _opened(place, name) as ask:
+
+        async def ask_alone() -> None:
+            async with lock:
+                await ask()
+
+        async def keep() -> None:
+            with suppress(Exception):
+                while True:
+                    await ask_alone()
+                    await asyncio.sleep(0.5)
+
+        keeping = asyncio.create_task(keep())
+        try:
+            yield ask_alone
+        finally:
+            keeping.cancel()
+            await asyncio.gather(keeping, return_exceptions=True)
+
+
+@asynccontextmanager
+async def _opened(place: Place, name: str) -> AsyncIterator[Ask]:
     host, _, port = place.address(name).rpartition(":")
     async with AsyncExitStack() as stack:
         if name == "redis":
@@ -174,7 +203,7 @@ async def held(place: Place, name: str) -> AsyncIterator[Ask]:
         else:
             client = HttpClient(f"http://{host}:{port}")
             stack.push_async_callback(client.close)
-            yield lambda: client.request("GET", "/health")
+            yield lambda: client.request("GET", "/readyz")
 
 
 async def took_s(ask: Ask) -> float:
@@ -194,7 +223,7 @@ async def application(place: Place, name: str) -> AsyncIterator[None]:
     async def loop() -> None:
         while True:
             with suppress(Exception):
-                async with held(place, name) as ask:
+                async with _opened(place, name) as ask:
                     await ask()
             await asyncio.sleep(0.05)
 
@@ -218,7 +247,7 @@ async def test_new_connections_pass_the_proxy_old_ones_do_not_and_the_way_back_i
             new = await later.enter_async_context(held(place, name))
             await new()
             await stage.preparation.prove()
-        if name != "web":
+        if name != "qdrant":
             assert "1 of" in stage.said[-1], stage.said
             assert "do not pass it" in stage.said[-1]
         else:
@@ -327,8 +356,6 @@ async def test_what_somebody_else_changed_meanwhile_is_not_trampled(place: Place
 
 
 def _words(remedy: str) -> list[str]:
-    import shlex
-
     words = shlex.split(remedy.partition(" && ")[0])
     return words[3:]
 
@@ -409,7 +436,8 @@ async def test_a_link_fault_counts_at_the_proxy_and_is_felt_through_it(place: Pl
         fault = LinkLatency(
             Surroundings("late", "run-1", stage.description, stage.role, CLOCK), Settings(role="x", hold_s=10, delay_ms=DELAY_MS)
         )
-        fault._link._counted = _many  # type: ignore[method-assign] - what the application counts, old connections and all
+        # What the application counts: its old connection and all.
+        fault._link._counted = _many
         receipt = Receipt.model_validate_json((await fault.prepare(Random(1))).model_dump_json())
         await old()
         exposure = await fault.exposure(receipt)
