@@ -97,7 +97,7 @@ NODES = Resource(
     subresources=("status",),
     fields=("spec.unschedulable",),
 )
-SERVICE_ACCOUNTS = Resource(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",))
+SERVICE_ACCOUNTS = Resource(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",), subresources=("token",))
 DEPLOYMENTS = Resource(
     group="apps",
     plural="deployments",
@@ -136,6 +136,11 @@ DISRUPTION_BUDGETS = Resource(
     subresources=("status",),
     generation=True,
 )
+RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(group=RBAC, plural="roles", kind="Role")
+ROLE_BINDINGS = Resource(group=RBAC, plural="rolebindings", kind="RoleBinding")
+CLUSTER_ROLES = Resource(group=RBAC, plural="clusterroles", kind="ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Resource(group=RBAC, plural="clusterrolebindings", kind="ClusterRoleBinding", namespaced=False)
 ACCESS_REVIEWS = Resource(
     group="authorization.k8s.io",
     plural="selfsubjectaccessreviews",
@@ -159,6 +164,10 @@ ALL = (
     ENDPOINT_SLICES,
     LEASES,
     DISRUPTION_BUDGETS,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     ACCESS_REVIEWS,
 )
 
