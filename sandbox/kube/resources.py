@@ -126,6 +126,7 @@ STATEFUL_SETS = Resource(
     subresources=("status", "scale"),
     generation=True,
 )
+CONTROLLER_REVISIONS = Resource(group="apps", plural="controllerrevisions", kind="ControllerRevision")
 ENDPOINT_SLICES = Resource(group="discovery.k8s.io", plural="endpointslices", kind="EndpointSlice")
 LEASES = Resource(group="coordination.k8s.io", plural="leases", kind="Lease")
 DISRUPTION_BUDGETS = Resource(
@@ -161,6 +162,7 @@ ALL = (
     DEPLOYMENTS,
     REPLICA_SETS,
     STATEFUL_SETS,
+    CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
     LEASES,
     DISRUPTION_BUDGETS,

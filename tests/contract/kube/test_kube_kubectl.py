@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import kube_objects as objects
-from backends import deviates
 from kube_clients import Kube
 from kube_harness import KUBECTL, free_port, wait_for
 
@@ -146,7 +145,6 @@ def test_rollout_restart_and_undo(kube: Kube) -> None:
     kube.kubectl("delete", "deploy", "undone")
 
 
-@deviates("No revisions of StatefulSets")
 def test_a_stateful_set_is_undone(kube: Kube) -> None:
     template = kube.backend.maker.template("set", free_port())
     body = objects.workload("StatefulSet", "set", 1, template, serviceName="set")
@@ -158,6 +156,8 @@ def test_a_stateful_set_is_undone(kube: Kube) -> None:
     kube.kubectl("rollout", "undo", "sts/set")
     kube.kubectl("rollout", "status", "sts/set", "--timeout=90s")
     assert kube.ask_pod("set-0")["SETTING"].startswith("on ")
+    assert {"2", "3"} <= set(kube.kubectl("rollout", "history", "sts/set").split())
+    assert len(kube.kubectl("get", "controllerrevisions", "-l", "app=set", "-o", "name").split()) == 2
     kube.kubectl("delete", "sts", "set")
 
 
