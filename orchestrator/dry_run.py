@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from orchestrator.errors import OrchestratorError, TargetError
 from orchestrator.faults.base import BlastRadius
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import OBSERVER, Permission
+from orchestrator.faults.permissions import Permission, of_a_run
 from orchestrator.guards import beyond, of_the_cluster, preview
 from orchestrator.plan import Plan, PlannedFault
 from orchestrator.targets.access import AccessReviews
@@ -55,7 +55,7 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
 
 
 async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes) -> None:
-    wanted = dict.fromkeys([*OBSERVER, *(one for fault in plan.faults for one in KINDS[fault.kind].needs)])
+    wanted = dict.fromkeys([*of_a_run(mirrored=target.mirror_ledger), *(one for fault in plan.faults for one in KINDS[fault.kind].needs)])
     try:
         reviews = AccessReviews(target)
     except Unreachable:

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.dry_run import DryRun, FaultPreview, dry_run
 from orchestrator.errors import RefusedError
 from orchestrator.experiment_file import read_experiment
-from orchestrator.leftovers import refuse_leftovers
+from orchestrator.leftovers import mirrored_leftovers, refuse_leftovers
 from orchestrator.outline import outline
 from orchestrator.progress import announce
 from orchestrator.run_directory import RUNS
@@ -29,6 +29,7 @@ def run(path: Path) -> int:
         announce("\n".join(said), to_stdout=True)
         return 0
     found = asyncio.run(dry_run(session.plan, session.choice.description, SystemClock()))
+    found.objections += asyncio.run(mirrored_leftovers(session.choice.description))
     try:
         refuse_leftovers(RUNS, session.choice.description)
     except RefusedError as error:

@@ -21,6 +21,7 @@ from orchestrator.faults.kinds import make_fault
 from orchestrator.guards import beyond
 from orchestrator.inbox import Inbox
 from orchestrator.ledger import Ledger
+from orchestrator.ledger_mirror import LedgerMirror, mirror_of
 from orchestrator.load.worker import Live
 from orchestrator.plan import Plan
 from orchestrator.recorder import Recorder
@@ -92,6 +93,7 @@ class Run:
         self._inbox = Inbox(setting.directory.path)
         self._guard: asyncio.Task[None] | None = None
         self._lease: TargetLease | None = None
+        self._mirror: LedgerMirror | None = None
         self._renewal: asyncio.Task[None] | None = None
         self._listener = asyncio.create_task(self._listen())
         self._finishing = False
@@ -124,6 +126,7 @@ class Run:
 
     async def _take_lease(self) -> None:
         try:
+            self._mirror = mirror_of(self._setting.description, self._setting.directory)
             self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
             if self._lease is None:
                 return
@@ -192,6 +195,7 @@ class Run:
             rng=Random(f"{self._setting.seed}/{name}"),
             objection=lambda radius: beyond(radius, self._setting.description.blast_caps),
             tell=self._tell,
+            mirror=self._mirror,
         )
         self._lives[name] = life
         course = await life.run()
@@ -212,6 +216,8 @@ class Run:
             await self._stop_watching(drain_s=1.0)
         self._listener.cancel()
         await self._give_up_lease()
+        if self._mirror is not None:
+            self._mirror.close()
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()
 

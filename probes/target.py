@@ -43,6 +43,9 @@ class Kubernetes(Part):
     cluster_uid: str | None = Field(
         default=None, description="uid of the namespace kube-system: a run on a context that leads elsewhere is refused"
     )
+    mirror_ledger: bool = Field(
+        default=True, description="open receipts also in a ConfigMap of the namespace, so that any machine can heal"
+    )
 
 
 class BlastCaps(Part):

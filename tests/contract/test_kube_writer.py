@@ -62,6 +62,26 @@ async def test_an_eviction_that_a_disruption_budget_refuses_says_so(tmp_path: Pa
         writer.close()
 
 
+async def test_a_token_that_is_renewed_in_its_file_is_the_one_that_is_sent(tmp_path: Path) -> None:
+    """The kubelet replaces a pod's token long before an hour is over."""
+    server = ScriptedServer(lambda _head: Reply("done", body=b'{"kind": "Status"}'))
+    async with served(server) as url:
+        platform(url, tmp_path)
+        kubeconfig, token = tmp_path / "kubeconfig", tmp_path / "identity" / "token"
+        token.parent.mkdir()
+        token.write_text("first\n")
+        kubeconfig.write_text(kubeconfig.read_text().replace("token: secret", "tokenFile: identity/token"))
+        writer = KubeWriter(Kubernetes(kubeconfig=kubeconfig, context="sandbox", namespace="media-gateway"))
+        await writer.call("GET", "/version")
+        token.write_text("second\n")
+        await writer.call("GET", "/version")
+        token.unlink()
+        await writer.call("GET", "/version")
+        writer.close()
+    sent = [line for arrival in server.arrivals for line in arrival.head.lower().split(b"\r\n") if line.startswith(b"authorization:")]
+    assert sent == [b"authorization: bearer first", b"authorization: bearer second", b"authorization: bearer second"]
+
+
 @pytest.mark.parametrize("status", [404, 409])
 async def test_a_pod_that_is_gone_or_another_is_not_deleted(tmp_path: Path, status: int) -> None:
     async with served(ScriptedServer(lambda _head: Reply("no", status=status, body=b"{}"))) as url:
