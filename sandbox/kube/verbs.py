@@ -17,6 +17,7 @@ from sandbox.kube.requests import (
     delete_options,
     dry_run,
     json_answer,
+    manager,
     number,
     predicate,
     read_delete_options,
@@ -129,7 +130,8 @@ class Verbs:
             return self._set_scale(request, target, scale)
         if kind == patches.APPLY and not target.subresource:
             is_new = self._registry.store.get(target.resource.key, target.namespace, target.name) is None
-            applied = self._registry.apply(target.resource, target.namespace, patch, dry_run=dry_run(request))
+            patch.setdefault("metadata", {}).setdefault("name", target.name)
+            applied = self._registry.apply_as(target.resource, target.namespace, patch, manager(request), dry_run=dry_run(request))
             return self._answer(request, target.resource, applied, 201 if is_new else 200)
         patched = patches.apply_patch(kind, self.current(target), patch)
         updated = self._registry.update(
