@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from orchestrator.faults import cache_flush, link_latency, partition, pod_kill, replica_failure
+from orchestrator.faults import cache_flush, link_latency, partition, pod_evict, pod_kill, replica_failure
 from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
-from orchestrator.faults.permissions import KILL_POD, SCALE_STATEFULSET, Permission
+from orchestrator.faults.permissions import EVICT_POD, KILL_POD, SCALE_STATEFULSET, Permission
 from probes.clock import Clock
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 
@@ -27,8 +27,11 @@ class Kind:
 _LINK_BACK = "enable the proxy and remove our toxics; where that hangs, make the proxy anew"
 _REPLICA_BACK = f"scale to the recorded replica count; where that does not work, patch it (frozen: {_LINK_BACK})"
 
+_POD_BACK = "none needed: the controller replaces the pod"
+
 KINDS: dict[str, Kind] = {
-    "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole, "none needed: the controller replaces the pod", KILL_POD),
+    "pod_kill": Kind(pod_kill.Settings, pod_kill.PodKill, WorkloadRole, _POD_BACK, KILL_POD),
+    "pod_evict": Kind(pod_evict.Settings, pod_evict.PodEvict, WorkloadRole, _POD_BACK, EVICT_POD),
     "link_latency": Kind(link_latency.Settings, link_latency.LinkLatency, LinkRole, _LINK_BACK),
     "replica_failure": Kind(
         replica_failure.Settings, replica_failure.ReplicaFailure, ReplicaRole, _REPLICA_BACK, (*KILL_POD, *SCALE_STATEFULSET)

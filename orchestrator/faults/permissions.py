@@ -49,4 +49,5 @@ def of_a_run(*, mirrored: bool) -> tuple[Permission, ...]:
 
 
 KILL_POD = (Permission("delete", "pods"),)
+EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))

@@ -1,4 +1,4 @@
-"""Writes to the Kubernetes API: delete a pod, set a replica count."""
+"""Writes to the Kubernetes API: delete or evict a pod, set a replica count."""
 
 from __future__ import annotations
 
@@ -36,6 +36,21 @@ class KubeWriter:
         if status in (404, 409):
             return False
         self._expect_success(f"delete pod {name}", status, document)
+        return True
+
+    async def evict_pod(self, name: str, *, uid: str) -> bool:
+        """Ask for the eviction of exactly this pod. False when it is gone already; TargetError where a disruption budget refuses."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/eviction"
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": self._namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        status, document = await self.call("POST", path, body)
+        if status in (404, 409):
+            return False
+        self._expect_success(f"evict pod {name}", status, document)
         return True
 
     async def scale(self, resource: str, name: str, replicas: int) -> None:

@@ -1,11 +1,10 @@
-"""The mirrored ledger against the sandbox's API server."""
+"""The mirrored ledger against an API server."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from kube_clients import Kube
-from kube_objects import NAMESPACE
 from mirror_cases import CASES, Scene
 
 from probes.target import Kubernetes
@@ -13,7 +12,7 @@ from probes.target import Kubernetes
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.__name__)
 async def test_the_mirrored_ledger(case: Callable[[Scene], Awaitable[None]], kube: Kube, tmp_path: Path) -> None:
-    target = Kubernetes(kubeconfig=Path(kube.cluster.kubeconfig), context="sandbox", namespace=NAMESPACE)
+    target = Kubernetes(kubeconfig=kube.backend.kubeconfig, context=kube.backend.context, namespace=kube.namespace)
     scene = Scene(target, "db", 3, tmp_path)
     try:
         await case(scene)
