@@ -6,8 +6,10 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
+# What runs on a real cluster. The images of the test cluster are made before.
+CLUSTER_TESTS := tests/contract/kube tests/cluster
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-packages fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -51,8 +53,21 @@ outagetest: set-up-test ## take each dependency of a run away from it, refused o
 cluster: set-up-test ## a real Kubernetes on this machine, three nodes (needs root, Go and a few packages; 7 min once, then 15 s)
 	@$(TESTBED) up
 
+cluster-packages: set-up-test ## install the Debian packages that the cluster needs (as root)
+	@$(TESTBED) install
+
 cluster-down: ## end it; binaries and images stay in the user's cache
 	@$(TESTBED) down
+
+cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's, else one that is started; CLIENT=35 takes another official client
+	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(MAKE) --no-print-directory $(if $(CLUSTER_KUBECONFIG),,cluster-images) cluster-suite
+
+cluster-images:
+	@$(BIN)/python tests/contract/kube/python_image.py load
+	@PYTHONPATH=tests/cluster $(BIN)/python -m platform_image load
+
+cluster-suite:
+	@$(if $(CLIENT),PYTHONPATH=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT))) $(BIN)/python -m pytest $(CLUSTER_TESTS)
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit
@@ -77,4 +92,4 @@ lock: ## write both locks anew (needs uv); they record no download address
 
 clean: ## remove what set-up made: .venv, the sandbox's cached data, tool caches (runs stay)
 	@if [ -x $(BIN)/python ]; then $(BIN)/python -m sandbox forget; fi
-	@rm -rf .venv .venv-3.* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	@rm -rf .venv .venv-3.* .venv-client-* .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info

@@ -1,4 +1,4 @@
-"""Command line: `orchestrator plan | gate | judge | explain | heal | abort | note | flaws | sandbox`."""
+"""Command line: `orchestrator plan | gate | once | judge | explain | heal | abort | note | flaws | sandbox`."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def _add_running(commands: Commands[argparse.ArgumentParser]) -> None:
     )
     gating.add_argument("experiment", type=Path)
     gating.set_defaults(run=_gate)
+    once = commands.add_parser(
+        "once", help="gate, but one run for this folder: started again, it heals and reports the run that is here and injects nothing"
+    )
+    once.add_argument("experiment", type=Path)
+    once.set_defaults(run=_once)
     planning = commands.add_parser(
         "plan", help="the dry run: what an experiment would hit and when, and whether it would be refused (exit 3); touches nothing"
     )
@@ -99,6 +104,12 @@ def _gate(options: argparse.Namespace) -> int:
     from orchestrator import gate
 
     return gate.run(options.experiment)
+
+
+def _once(options: argparse.Namespace) -> int:
+    from orchestrator import once_command
+
+    return once_command.run(options.experiment)
 
 
 def _plan(options: argparse.Namespace) -> int:

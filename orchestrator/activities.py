@@ -1,4 +1,4 @@
-"""What experiments call: the five faults, the two probes of the hypothesis, the end of the timeline, the rollback.
+"""What experiments call: the faults, the two probes of the hypothesis, the end of the timeline, the rollback.
 
 One of the two modules that know Chaos Toolkit. A fault refuses to inject unless the control armed it. Outputs are plain JSON.
 """
@@ -20,6 +20,11 @@ Output = dict[str, Any]
 def pod_kill(role: str, graceful: bool = False, may_take_last: bool = False) -> Output:
     """Delete one ready pod of the role."""
     return _perform("pod_kill")
+
+
+def pod_evict(role: str, may_take_last: bool = False) -> Output:
+    """Ask for the eviction of one ready pod of the role; a PodDisruptionBudget may refuse it."""
+    return _perform("pod_evict")
 
 
 def link_latency(role: str, delay_ms: int, hold: str, jitter_ms: int = 0) -> Output:

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
-from typing import Literal, TypeVar
+from typing import Literal, Protocol, TypeVar
 
 from pydantic import JsonValue
 
@@ -30,6 +30,14 @@ GRADES = ("acknowledged", "read_back", "felt")
 
 T = TypeVar("T")
 Step = Literal["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed", "failed", "heal_failed"]
+
+
+class Mirror(Protocol):
+    """A copy of the ledger away from this machine."""
+
+    async def follow(self) -> None:
+        """Make it say what the ledger says now. Raises TargetError."""
+        ...
 
 
 @dataclass(slots=True)
@@ -59,6 +67,7 @@ class FaultLife:
     tell: Callable[[str], None]
     objection: Callable[[BlastRadius], str]
     """Why so much may not be touched; empty when it may."""
+    mirror: Mirror | None = None
     receipt: Receipt | None = None
     course: Course = field(init=False)
     _over: asyncio.Event = field(default_factory=asyncio.Event)
@@ -110,6 +119,11 @@ class FaultLife:
         self.course.healed = True
         self.ledger.close(receipt)
         self.receipt = None
+        try:
+            await self._mirrored()
+        except OrchestratorError as error:
+            # The fault is gone; what still names it is found by the next run's guards.
+            self._troubled(error)
 
     async def _prepare(self, instant: float) -> Receipt | None:
         if not await self._wait_until(instant - PREPARE_LEAD_S):
@@ -126,7 +140,13 @@ class FaultLife:
         self._note("exposure", {"count": exposure.count, "source": exposure.source})
         self.ledger.open(receipt)
         self.receipt = receipt
+        await self._mirrored()
         return receipt
+
+    async def _mirrored(self) -> None:
+        """Raises TargetError: without its receipt where others find it nothing is injected."""
+        if self.mirror is not None:
+            await self._bounded(self.mirror.follow())
 
     async def _injected(self, receipt: Receipt) -> None:
         began = self.clock.now()

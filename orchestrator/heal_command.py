@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 
 from orchestrator.errors import OrchestratorError, RefusedError
-from orchestrator.healing import Leftover, heal, leftovers
+from orchestrator.healing import AGAIN, Leftover, heal, leftovers
+from orchestrator.mirrored_heal import heal_mirrored, look
 from orchestrator.progress import announce
 from orchestrator.run_directory import RUNS, RunDirectory, run_directories
-from orchestrator.targeting import described
+from orchestrator.targeting import chosen_platform, described
+from probes.clients.unreachable import Unreachable
 from probes.clock import SystemClock
+from probes.target import TargetDescription
 
 CLEAN, NOT_CLEAN = 0, 1
 UNKNOWN = ""
@@ -27,12 +31,17 @@ WORDS = {
 
 
 def run(run_directory: Path | None, *, target: str | None, look_only: bool, as_json: bool) -> int:
-    """Exit code 0 when nothing is left, 1 when something is. Raises RefusedError for what is no run directory."""
-    found = [one for directory in _chosen(run_directory, target) for one in _handled(directory, look_only=look_only)]
+    """Exit code 0 when nothing is left, 1 when something is. Raises RefusedError for what is no run directory.
+
+    Without a run directory, receipts that are mirrored on the target of CHAOS_TARGET are healed, too, when it has that name.
+    """
+    platform = None if run_directory is not None else _platform(target)
+    found = [one for directory in _chosen(run_directory, target, platform) for one in _handled(directory, look_only=look_only)]
+    found += [] if platform is None else _mirrored(platform, look_only=look_only)
     if as_json:
         announce(json.dumps([asdict(one) for one in found], indent=2), to_stdout=True)
     else:
-        announce("\n".join(_lines(found)), to_stdout=True)
+        announce("\n".join(lines(found)), to_stdout=True)
     return CLEAN if all(one.clean for one in found) else NOT_CLEAN
 
 
@@ -44,9 +53,25 @@ def _handled(directory: RunDirectory, *, look_only: bool) -> list[Leftover]:
         return [Leftover(directory.run_id, "", "", "", "left", str(error), f"look into {directory.path}")]
 
 
-def _chosen(run_directory: Path | None, target: str | None) -> list[RunDirectory]:
+def _platform(target: str | None) -> TargetDescription | None:
+    """The description of CHAOS_TARGET, if it is the one that is meant. Raises PlanError when it cannot be read."""
+    platform = chosen_platform(os.environ)
+    return platform if platform is not None and target in (None, platform.name) else None
+
+
+def _mirrored(platform: TargetDescription, *, look_only: bool) -> list[Leftover]:
+    """What a run without a directory here has left on the platform."""
+    try:
+        return asyncio.run(look(platform) if look_only else heal_mirrored(platform, SystemClock()))
+    except (OrchestratorError, Unreachable) as error:
+        return [Leftover("", "", "", "", "left", f"the mirrored ledger of {platform.name}: {error}", AGAIN)]
+
+
+def _chosen(run_directory: Path | None, target: str | None, platform: TargetDescription | None) -> list[RunDirectory]:
     if run_directory is None:
         if not RUNS.is_dir():
+            if platform is not None:
+                return []
             raise RefusedError("there is no folder runs here: name a run directory, or go where the runs were started")
         return [one for one in run_directories(RUNS) if _has_receipts(one) and (target is None or _target_of(one) in (target, UNKNOWN))]
     directory = RunDirectory(run_directory.resolve())
@@ -70,15 +95,16 @@ def _target_of(directory: RunDirectory) -> str:
         return UNKNOWN
 
 
-def _lines(found: Iterable[Leftover]) -> list[str]:
-    lines = []
+def lines(found: Iterable[Leftover]) -> list[str]:
+    """What became of each, in words."""
+    said = []
     for one in found:
         what = f"{one.fault} ({one.kind}) on {one.target}: " if one.fault else ""
-        lines.append(f"{one.run}: {what}{WORDS[one.state]}")
+        said.append(f"{one.run}: {what}{WORDS[one.state]}")
         if one.trouble:
-            lines.append(f"  {one.trouble}")
+            said.append(f"  {one.trouble}")
         if one.remedy:
-            lines.append(f"  by hand: {one.remedy}")
+            said.append(f"  by hand: {one.remedy}")
         if one.state == "live":
-            lines.append(f"  to end it: orchestrator abort {RUNS / one.run}")
-    return lines or ["nothing is left behind"]
+            said.append(f"  to end it: orchestrator abort {RUNS / one.run}")
+    return said or ["nothing is left behind"]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from orchestrator.errors import OrchestratorError, RefusedError
 from orchestrator.ledger import Ledger
+from orchestrator.mirrored_heal import mirrored
 from orchestrator.run_directory import RunDirectory, run_directories
 from orchestrator.targeting import described
+from probes.clients.unreachable import Unreachable
 from probes.target import TargetDescription
 
 
@@ -20,6 +22,19 @@ def refuse_leftovers(runs: Path, description: TargetDescription) -> None:
             raise RefusedError(
                 f"run {directory.run_id} left {faults} on {description.name}; heal it first: orchestrator heal {runs / directory.run_id}"
             )
+
+
+async def mirrored_leftovers(description: TargetDescription) -> list[str]:
+    """Sentences against a run, by what the target's own namespace says: also of runs from other folders and machines."""
+    try:
+        found = await mirrored(description)
+    except (OrchestratorError, Unreachable) as error:
+        return [f"whether an earlier run left something on {description.name} cannot be told: {error}"]
+    if found is None:
+        return []
+    run, receipts = found
+    faults = ", ".join(receipt.fault for receipt in receipts)
+    return [f"run {run} has {faults} on {description.name}; when it goes no more, heal it: orchestrator heal --target {description.name}"]
 
 
 def _same_target(directory: RunDirectory, description: TargetDescription) -> bool:

@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.dry_run import DryRun, FaultPreview, dry_run
 from orchestrator.errors import RefusedError
 from orchestrator.experiment_file import read_experiment
-from orchestrator.leftovers import refuse_leftovers
+from orchestrator.leftovers import mirrored_leftovers, refuse_leftovers
 from orchestrator.outline import outline
 from orchestrator.progress import announce
 from orchestrator.run_directory import RUNS
@@ -29,6 +29,7 @@ def run(path: Path) -> int:
         announce("\n".join(said), to_stdout=True)
         return 0
     found = asyncio.run(dry_run(session.plan, session.choice.description, SystemClock()))
+    found.objections += asyncio.run(mirrored_leftovers(session.choice.description))
     try:
         refuse_leftovers(RUNS, session.choice.description)
     except RefusedError as error:
@@ -41,6 +42,9 @@ def run(path: Path) -> int:
 def _found(found: DryRun) -> Iterator[str]:
     yield "what would be hit:"
     yield from (f"  {one.planned.name}: {_radius(one)}; way back: {one.way_back}" for one in found.faults)
+    if found.interposed:
+        yield "what would be interposed, before the load starts:"
+        yield from (f"  {one}" for one in found.interposed)
     yield f"reached: {', '.join(found.reached) or 'nothing'}"
     if found.allowed:
         yield f"allowed: {', '.join(map(str, found.allowed))}"

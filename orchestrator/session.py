@@ -19,7 +19,7 @@ from orchestrator.faults.base import Receipt
 from orchestrator.guardian_process import GuardianProcess
 from orchestrator.guards import objections
 from orchestrator.ledger import Ledger
-from orchestrator.leftovers import refuse_leftovers
+from orchestrator.leftovers import mirrored_leftovers, refuse_leftovers
 from orchestrator.outline import outline
 from orchestrator.plan import PREPARE_LEAD_S, Plan, read_plan, scaled
 from orchestrator.portal import LoopThread
@@ -227,6 +227,8 @@ class Session:
     async def _guarded(self, description: TargetDescription) -> None:
         """Raises RefusedError when the target must not be touched by this plan."""
         against = await objections(self.plan, description, self.clock)
+        if not self.choice.owned:
+            against += await mirrored_leftovers(description)
         if against:
             raise RefusedError("; ".join(against))
 

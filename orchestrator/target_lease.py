@@ -42,6 +42,20 @@ class TargetLease:
         if await self._write(seen) is None:
             raise RefusedError("another run took the lease of this target at the same moment: wait until it is over")
 
+    async def is_renewed(self) -> bool:
+        """Whether it is ours and somebody else renews it in our name. Takes as long as a lease lasts where nobody does.
+
+        Raises TargetError.
+        """
+        seen = await self._client.read()
+        if seen is None or seen.holder != self._holder:
+            return False
+        try:
+            await self._abandoned(seen)
+        except RefusedError:
+            return True
+        return False
+
     async def keep(self) -> str:
         """Renew it until cancelled; returns why it was lost."""
         renewed = self._clock.now()

@@ -45,6 +45,12 @@ def choose(environment: Mapping[str, str]) -> Choice:
     )
 
 
+def chosen_platform(environment: Mapping[str, str]) -> TargetDescription | None:
+    """What CHAOS_TARGET describes; None for a sandbox. Raises PlanError."""
+    name = environment.get("CHAOS_TARGET") or SANDBOX
+    return None if name == SANDBOX else described(_read(name), source=name)
+
+
 def described(text: str, *, source: str) -> TargetDescription:
     """The description. Raises PlanError."""
     try:

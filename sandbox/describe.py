@@ -32,6 +32,18 @@ class Place:
     def service(self, name: str) -> str:
         return UNKNOWN if self.addresses is None else str(self.addresses.service(name))
 
+    def canary(self, link: str, path: str) -> Document:
+        """How the link is felt: where Toxiproxy says that it listens, which in a pod of its own is no address for others."""
+        if self.shares_our_machine or self.addresses is None:
+            return {"canary_path": path}
+        return {"canary_url": f"http://{self.addresses.link(link)}{path}"}
+
+    def link_dsns(self, links: dict[str, str]) -> Document:
+        """The same for replicas, by pod."""
+        if self.shares_our_machine or self.addresses is None:
+            return {}
+        return {"link_dsns": {pod: f"postgresql://media@{self.addresses.link(link)}/media_gateway" for pod, link in links.items()}}
+
 
 IN_CLUSTER = Place(
     kubeconfig=Path("/etc/chaos/kubeconfig/kubeconfig"),
@@ -130,7 +142,7 @@ def _roles(place: Place) -> Document:
             "kind": "link",
             "toxiproxy_url": toxiproxy,
             "proxy": "qdrant",
-            "canary_path": "/readyz",
+            **place.canary("qdrant", "/readyz"),
             "exposure": _counter("discovery-service", "calls_total", dependency="qdrant"),
         },
         "postgres-replica": {
@@ -140,13 +152,14 @@ def _roles(place: Place) -> Document:
             "replica_dsns": {pod: f"postgresql://media@{place.service(pod)}/media_gateway" for pod in REPLICAS},
             "toxiproxy_url": toxiproxy,
             "proxies": replica_links,
+            **place.link_dsns(replica_links),
         },
         "redis": {"kind": "redis", "url": f"redis://{place.service('redis')}/0", "allow_flush": True},
         "pubnub-link": {
             "kind": "link",
             "toxiproxy_url": toxiproxy,
             "proxy": "pubnub",
-            "canary_path": "/time/0",
+            **place.canary("pubnub", "/time/0"),
             "exposure": _counter("sync-service", "calls_total", dependency="pubnub"),
         },
     }

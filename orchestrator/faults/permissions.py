@@ -7,27 +7,51 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One verb on one resource of the namespace. `group` is "" for the core API."""
+    """One verb on one resource of the namespace. `group` is "" for the core API; with `name` on the one object of that name."""
 
     verb: str
     resource: str
     group: str = ""
     subresource: str = ""
+    name: str = ""
 
     def __str__(self) -> str:
-        name = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        return f"{self.verb} {name}{f'.{self.group}' if self.group else ''}"
+        resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
+        return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{f' {self.name}' if self.name else ''}"
 
 
-APPS, LEASES = "apps", "coordination.k8s.io"
+APPS, LEASES, DISCOVERY = "apps", "coordination.k8s.io", "discovery.k8s.io"
+LEASE_NAME, MIRROR_NAME = "chaos-orchestrator", "chaos-orchestrator-ledger"
 OBSERVER = (
+    Permission("get", "namespaces"),
     *(Permission(verb, "pods") for verb in ("get", "list", "watch")),
     Permission("get", "pods", subresource="proxy"),
     Permission("get", "pods", subresource="log"),
     Permission("get", "deployments", APPS),
     Permission("get", "statefulsets", APPS),
-    *(Permission(verb, "leases", LEASES) for verb in ("get", "create", "update", "delete")),
 )
-"""Samplers, exposure counters, and the run's Lease."""
+"""Guards, samplers and exposure counters: reading only."""
+LEASE = (
+    Permission("create", "leases", LEASES),
+    *(Permission(verb, "leases", LEASES, name=LEASE_NAME) for verb in ("get", "update", "delete")),
+)
+"""What every run writes, whatever its faults. A name cannot be given to a create: the object is not there yet."""
+MIRROR = (
+    Permission("create", "configmaps"),
+    *(Permission(verb, "configmaps", name=MIRROR_NAME) for verb in ("get", "update", "delete")),
+)
+"""The copy of the ledger in the namespace, where the target description does not do without."""
+
+
+def of_a_run(*, mirrored: bool) -> tuple[Permission, ...]:
+    """What a run needs beside its faults."""
+    return (*OBSERVER, *LEASE, *(MIRROR if mirrored else ()))
+
+
 KILL_POD = (Permission("delete", "pods"),)
+EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))
+INTERPOSE = (
+    *(Permission(verb, "services") for verb in ("get", "create", "patch", "delete")),
+    Permission("list", "endpointslices", DISCOVERY),
+)

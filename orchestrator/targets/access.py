@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from orchestrator.errors import TargetError
 from orchestrator.faults.permissions import Permission
 from orchestrator.targets.kube import KubeWriter
@@ -22,12 +24,8 @@ class AccessReviews:
 
     async def allows(self, wanted: Permission) -> bool:
         """Whether our identity may do this in the namespace."""
-        asked = {"namespace": self._namespace, "verb": wanted.verb, "group": wanted.group, "resource": wanted.resource}
-        body = {
-            "apiVersion": "authorization.k8s.io/v1",
-            "kind": "SelfSubjectAccessReview",
-            "spec": {"resourceAttributes": asked | ({"subresource": wanted.subresource} if wanted.subresource else {})},
-        }
+        asked = {"namespace": self._namespace, **{key: value for key, value in asdict(wanted).items() if value}}
+        body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
         status, document = await self._writer.call("POST", PATH, body)
         if status != 201:
             raise TargetError(f"may we {wanted}: the API server answered {status} {document.get('message', '')}".rstrip())

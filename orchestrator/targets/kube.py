@@ -1,10 +1,10 @@
-"""Writes to the Kubernetes API: delete a pod, set a replica count."""
+"""Writes to the Kubernetes API: delete or evict a pod, set a replica count."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import urllib3
@@ -38,6 +38,21 @@ class KubeWriter:
         self._expect_success(f"delete pod {name}", status, document)
         return True
 
+    async def evict_pod(self, name: str, *, uid: str) -> bool:
+        """Ask for the eviction of exactly this pod. False when it is gone already; TargetError where a disruption budget refuses."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/eviction"
+        body = {
+            "apiVersion": "policy/v1",
+            "kind": "Eviction",
+            "metadata": {"name": name, "namespace": self._namespace},
+            "deleteOptions": {"preconditions": {"uid": uid}},
+        }
+        status, document = await self.call("POST", path, body)
+        if status in (404, 409):
+            return False
+        self._expect_success(f"evict pod {name}", status, document)
+        return True
+
     async def scale(self, resource: str, name: str, replicas: int) -> None:
         """Set the replica count of a workload through its scale subresource."""
         path = f"/apis/apps/v1/namespaces/{self._namespace}/{resource}/{name}/scale"
@@ -54,17 +69,23 @@ class KubeWriter:
         if status not in (200, 201, 202):
             raise TargetError(f"{what}: the API server answered {status} {document.get('message', '')}".rstrip())
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """One call: the status and the document that came back. Raises TargetError when there was no answer in time."""
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """One call: the status and the document that came back; a list as the body of a PATCH is a JSON patch.
+
+        Raises TargetError when there was no answer in time.
+        """
         sent = b"" if body is None else json.dumps(body).encode()
+        patch = "application/merge-patch+json" if isinstance(body, Mapping) else "application/json-patch+json"
+        kind = patch if method == "PATCH" else "application/json"
         try:
             async with asyncio.timeout(TIMEOUT_S * 1.5):
-                return await asyncio.to_thread(self._blocking_call, method, path, sent)
+                return await asyncio.to_thread(self._blocking_call, method, path, sent, kind)
         except TimeoutError as error:
             raise TargetError(f"{method} {path}: no answer within {TIMEOUT_S * 1.5:g} s") from error
 
-    def _blocking_call(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    def _blocking_call(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
         settings = self._api.configuration.auth_settings().values()
         headers = {"content-type": kind, "accept": "application/json"} | {
             one["key"]: one["value"] for one in settings if one["in"] == "header"

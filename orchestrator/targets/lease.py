@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from orchestrator.errors import TargetError
+from orchestrator.faults.permissions import LEASE_NAME as NAME
 from orchestrator.targets.kube import KubeWriter
 from probes.target import Kubernetes
 
-NAME = "chaos-orchestrator"
 MANAGED = {"app.kubernetes.io/managed-by": "chaos-orchestrator"}
 
 

@@ -21,6 +21,7 @@ from probes.clients.kube_stream import Stream
 from probes.clients.kube_watch import Watch
 from probes.clients.pod_log import LogLine, LogStream, log_line
 from probes.clients.pods import Json, Pod, Workload, pod_of, workload_of
+from probes.clients.token_file import reading_anew, token_file
 from probes.clients.unreachable import Unreachable, words
 from probes.clock import Clock
 from probes.target import Kubernetes
@@ -163,6 +164,9 @@ def api_client(target: Kubernetes, *, connections: int) -> Any:
         )
     except (kubernetes_config.ConfigException, OSError) as error:
         raise Unreachable(f"context {target.context} in {target.kubeconfig}", words(error)) from error
+    token = token_file(target.kubeconfig, target.context)
+    if token is not None:
+        settings.refresh_api_key_hook = reading_anew(token)
     return kubernetes_client.ApiClient(configuration=settings)
 
 

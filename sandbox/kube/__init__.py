@@ -13,6 +13,6 @@ Where it differs from a real cluster, on purpose:
 - when the process that runs the cluster is killed, every container's process dies with it, but not what that process
   had forked, unless it goes by itself (as PostgreSQL's processes do) or sets PR_SET_PDEATHSIG;
 - a Service with no ready endpoint refuses at once (kube-proxy rejects about once a second and lets others hang);
-- PodDisruptionBudgets are stored but not enforced; server-side apply merges but tracks no field owners;
-- protobuf bodies are refused with 415, so `kubectl create namespace|configmap` needs `kubectl apply -f`.
+- server-side apply merges but tracks no field owners;
+- of protobuf bodies only a few kinds are read (protobuf.py); the others are refused with 415.
 """

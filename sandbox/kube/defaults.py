@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 
-from sandbox.kube.objects import Object
+from sandbox.kube.objects import Object, random_suffix
 
 _PROBES = ("readinessProbe", "livenessProbe")
+_TOKEN_VOLUME = "kube-api-access-"
 
 
 def apply_defaults(obj: Object) -> None:
@@ -52,8 +53,17 @@ def _pod(obj: Object) -> None:
     pod_spec_defaults(obj["spec"])
     obj["spec"].setdefault("serviceAccountName", "default")
     obj["spec"].setdefault("enableServiceLinks", True)
+    _token_volume(obj["spec"])
     if not obj.get("status"):
         obj["status"] = {"phase": "Pending", "qosClass": "BestEffort"}
+
+
+def _token_volume(spec: Object) -> None:
+    """The volume that admission adds to every pod. Nothing is mounted here, but clients count on a pod that has volumes."""
+    volumes = spec.setdefault("volumes", [])
+    if spec.get("automountServiceAccountToken", True) and not any(volume["name"].startswith(_TOKEN_VOLUME) for volume in volumes):
+        token = {"serviceAccountToken": {"expirationSeconds": 3607, "path": "token"}}
+        volumes.append({"name": _TOKEN_VOLUME + random_suffix(), "projected": {"sources": [token], "defaultMode": 420}})
 
 
 def _template(obj: Object) -> None:
@@ -127,6 +137,10 @@ def _lease(obj: Object) -> None:
     obj.setdefault("spec", {})
 
 
+def _budget(obj: Object) -> None:
+    obj.setdefault("status", {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
+
+
 _BY_KIND: dict[str, Callable[[Object], None]] = {
     "Pod": _pod,
     "Deployment": _deployment,
@@ -136,4 +150,5 @@ _BY_KIND: dict[str, Callable[[Object], None]] = {
     "Namespace": _namespace,
     "Node": _node,
     "Lease": _lease,
+    "PodDisruptionBudget": _budget,
 }

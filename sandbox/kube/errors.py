@@ -94,5 +94,16 @@ def expired(revision: int, floor: int) -> ApiError:
     return ApiError(410, "Expired", f"too old resource version: {revision} ({floor})")
 
 
+def too_large_revision(wanted: int, current: int) -> ApiError:
+    """The real API server waits 3 s for the revision to come before it says so."""
+    return ApiError(504, "Timeout", f"Too large resource version: {wanted}, current: {current}", {})
+
+
+def violates_budget(name: str, desired: int, current: int) -> ApiError:
+    cause = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
+    message = "Cannot evict pod as it would violate the pod's disruption budget."
+    return ApiError(429, "TooManyRequests", message, {"causes": [{"reason": "DisruptionBudget", "message": cause}]})
+
+
 def service_unavailable(message: str) -> ApiError:
     return ApiError(503, "ServiceUnavailable", message)

@@ -88,15 +88,13 @@ def _split(text: str) -> tuple[str, str, str]:
 
 
 def _pod_port(pod: Object, port: str) -> int:
+    """A number, or the pod's first port. The real API server resolves no name here either: it breaks the connection."""
     if port.isdigit():
         return int(port)
+    if port:
+        raise errors.ApiError(500, "InternalError", f"Internal error occurred: invalid port {port!r} of a pod: name it by its number")
     ports = [entry for container in pod["spec"]["containers"] for entry in container.get("ports", ())]
-    if not port:
-        return int(ports[0]["containerPort"]) if ports else 80
-    for entry in ports:
-        if entry.get("name") == port:
-            return int(entry["containerPort"])
-    raise errors.bad_request(f"pod has no port named {port!r}")
+    return int(ports[0]["containerPort"]) if ports else 80
 
 
 def _service_port(service: Object, port: str) -> str:

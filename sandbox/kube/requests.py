@@ -7,7 +7,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from sandbox.kube import errors
+from sandbox.kube import errors, protobuf
 from sandbox.kube.objects import Object
 from sandbox.kube.paths import Target
 from sandbox.kube.registry import DeleteOptions
@@ -23,12 +23,11 @@ def json_answer(body: Object, code: int = 200, content_type: str = "application/
 
 
 async def read_object(request: web.Request) -> Object:
-    """The object in the body. Raises ApiError 400, or 415 for protobuf."""
+    """The object in the body. Raises ApiError 400, or 415 for a kind that is not read as protobuf."""
     body = await request.read()
     media_type = request.content_type
     if media_type == _PROTOBUF:
-        why = f"{media_type}; this server reads JSON and YAML only, use `kubectl apply -f` or `kubectl create -f`"
-        raise errors.unsupported_media_type(why, "application/json, application/yaml")
+        return _read_protobuf(body)
     try:
         value = yaml.safe_load(body) if "yaml" in media_type else orjson.loads(body)
     except (orjson.JSONDecodeError, yaml.YAMLError) as error:
@@ -36,6 +35,16 @@ async def read_object(request: web.Request) -> Object:
     if not isinstance(value, dict):
         raise errors.bad_request("the body must be an object")
     return value
+
+
+def _read_protobuf(body: bytes) -> Object:
+    try:
+        return protobuf.read(body)
+    except ValueError as error:
+        raise errors.bad_request(f"couldn't decode the body: {error}") from None
+    except KeyError as kind:
+        why = f"{_PROTOBUF}, of kind {kind}; use `kubectl apply -f` or `kubectl create -f`"
+        raise errors.unsupported_media_type(why, "application/json, application/yaml") from None
 
 
 def flag(request: web.Request, name: str) -> bool:
@@ -80,6 +89,11 @@ def wants_table(request: web.Request) -> bool:
 async def delete_options(request: web.Request) -> DeleteOptions:
     """From query and body, which may be empty."""
     body = await read_object(request) if (await request.read()).strip() else {}
+    return read_delete_options(request, body)
+
+
+def read_delete_options(request: web.Request, body: Object) -> DeleteOptions:
+    """From query and a DeleteOptions object."""
     preconditions = body.get("preconditions") or {}
     grace_s = number(request, "gracePeriodSeconds")
     orphan = body.get("orphanDependents") or flag(request, "orphanDependents")

@@ -12,6 +12,8 @@ Key = tuple[str, str]
 """Namespace ('' for cluster-wide kinds) and name."""
 
 _LOG_LENGTH = 2000
+_BEGINNING = 1000
+"""The first revision. What clients ask for before it is forgotten, as in a cluster that is older than its last compaction."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +36,10 @@ class Store:
     """
 
     def __init__(self) -> None:
-        self.revision = 1
+        self.revision = _BEGINNING
         self._objects: dict[str, dict[Key, Object]] = defaultdict(dict)
         self._log: dict[str, deque[Change]] = defaultdict(lambda: deque(maxlen=_LOG_LENGTH))
-        self._forgotten: dict[str, int] = defaultdict(int)
+        self._forgotten: dict[str, int] = defaultdict(lambda: _BEGINNING)
         self._listeners: dict[str, list[Listener]] = defaultdict(list)
         self._undelivered: deque[tuple[str, Change]] = deque()
         self._delivering = False
@@ -83,6 +85,17 @@ class Store:
         if revision < self._forgotten[resource]:
             raise errors.expired(revision, self._forgotten[resource])
         return [change for change in self._log[resource] if change.revision > revision]
+
+    def at(self, resource: str, revision: int) -> dict[Key, Object]:
+        """The objects as they were at a revision. Raises ApiError 410 when changes since then are forgotten."""
+        objects = dict(self._objects[resource])
+        for change in reversed(self.since(resource, revision)):
+            key = (namespace_of(change.object), name_of(change.object))
+            if change.previous is None:
+                del objects[key]
+            else:
+                objects[key] = change.previous
+        return objects
 
     def subscribe(self, resource: str, listener: Listener) -> Callable[[], None]:
         """Call the listener with every change from now on; returns the way to end that."""

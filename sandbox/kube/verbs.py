@@ -5,15 +5,19 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.kube import errors, patches
+from sandbox.kube.budgets import check_eviction
 from sandbox.kube.objects import Object, clone, name_of, namespace_of, now
+from sandbox.kube.paging import PageQuery, read_page
 from sandbox.kube.paths import Target
-from sandbox.kube.registry import DeleteOptions, Registry
+from sandbox.kube.registry import Registry
 from sandbox.kube.requests import (
     Deleted,
     delete_options,
     dry_run,
     json_answer,
+    number,
     predicate,
+    read_delete_options,
     read_object,
     wants_table,
 )
@@ -59,19 +63,22 @@ class Verbs:
 
     def _list(self, request: web.Request, target: Target, style: TableStyle) -> web.Response:
         store = self._registry.store
-        found = store.list(target.resource.key, target.namespace, predicate(request, target))
-        metadata = {"resourceVersion": str(store.revision)}
+        wanted = number(request, "resourceVersion") or 0
+        if wanted > store.revision:
+            raise errors.too_large_revision(wanted, store.revision)
+        limit, token = number(request, "limit") or 0, request.query.get("continue", "")
+        page = read_page(store, PageQuery(target.resource.key, target.namespace, predicate(request, target), limit, token))
         if wants_table(request):
-            return json_answer({**table(target.resource, found, style), "metadata": metadata})
+            return json_answer({**table(target.resource, page.items, style), "metadata": page.metadata})
         kind = {"kind": target.resource.kind + "List", "apiVersion": target.resource.api_version}
-        return json_answer({**kind, "metadata": metadata, "items": found})
+        return json_answer({**kind, "metadata": page.metadata, "items": page.items})
 
     async def _create(self, request: web.Request, target: Target) -> web.Response:
         body = await read_object(request)
         if target.resource is ACCESS_REVIEWS:
             return json_answer(_allowed(body), 201)
         if target.subresource == "eviction":
-            return self._evict(target, body)
+            return self._evict(request, target, body)
         if target.name or "create" not in target.resource.verbs:
             raise errors.method_not_allowed()
         body.setdefault("kind", target.resource.kind)
@@ -79,10 +86,10 @@ class Verbs:
         created = self._registry.create(target.resource, target.namespace, body, dry_run=dry_run(request))
         return self._answer(request, target.resource, created, 201)
 
-    def _evict(self, target: Target, body: Object) -> web.Response:
-        options = body.get("deleteOptions") or {}
-        grace_s = options.get("gracePeriodSeconds")
-        self._registry.delete(PODS, target.namespace, target.name, DeleteOptions(grace_s=grace_s))
+    def _evict(self, request: web.Request, target: Target, body: Object) -> web.Response:
+        options = read_delete_options(request, body.get("deleteOptions") or {})
+        check_eviction(self._registry.store, self.current(target))
+        self._registry.delete(PODS, target.namespace, target.name, options)
         return json_answer({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"}, 201)
 
     async def _update(self, request: web.Request, target: Target) -> web.Response:
@@ -107,8 +114,9 @@ class Verbs:
             scale = patches.apply_patch(kind, _scale(target.resource, self.current(target)), patch)
             return self._set_scale(request, target, scale)
         if kind == patches.APPLY and not target.subresource:
+            is_new = self._registry.store.get(target.resource.key, target.namespace, target.name) is None
             applied = self._registry.apply(target.resource, target.namespace, patch, dry_run=dry_run(request))
-            return self._answer(request, target.resource, applied)
+            return self._answer(request, target.resource, applied, 201 if is_new else 200)
         patched = patches.apply_patch(kind, self.current(target), patch)
         updated = self._registry.update(
             target.resource, target.namespace, patched, subresource=target.subresource, dry_run=dry_run(request)

@@ -1,6 +1,7 @@
 """A watch: changes of one resource that pass a selector, from a revision on, as a stream of events."""
 
 import asyncio
+import math
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ from sandbox.kube.selectors import Predicate
 from sandbox.kube.store import Change, Store
 
 _BACKLOG = 4000
-_BOOKMARK_S = 30.0
+_BOOKMARK_S = 60.0
+_LAST_BOOKMARK_S = 2.0
+"""Before the watch's time is over; between them one comes every `_BOOKMARK_S`."""
 _INITIAL_EVENTS_END = "k8s.io/initial-events-end"
 
 
@@ -55,18 +58,26 @@ class Watch:
             yield event
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._query.timeout_s
-        while (left_s := deadline - loop.time()) > 0:
+        bookmark = self._next_bookmark(loop.time(), deadline)
+        while (now := loop.time()) < deadline:
             try:
-                change = await asyncio.wait_for(self._queue.get(), min(left_s, _BOOKMARK_S))
+                change = await asyncio.wait_for(self._queue.get(), min(bookmark, deadline) - now)
             except TimeoutError:
-                if self._query.bookmarks:
+                if bookmark < deadline:
                     yield self._bookmark({})
+                    bookmark = self._next_bookmark(bookmark, deadline)
                 continue
             if change is None:
                 return
             translated = self._translated(change)
             if translated is not None:
                 yield translated
+
+    def _next_bookmark(self, last: float, deadline: float) -> float:
+        """The instant of the next one, as the API server sets them: each minute, and 2 s before the end."""
+        if not self._query.bookmarks or last >= deadline - _LAST_BOOKMARK_S:
+            return math.inf
+        return min(last + _BOOKMARK_S, deadline - _LAST_BOOKMARK_S)
 
     def _on_change(self, change: Change) -> None:
         if self._queue.qsize() < _BACKLOG:

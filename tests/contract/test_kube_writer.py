@@ -40,11 +40,54 @@ async def test_a_delete_names_exactly_one_pod_and_carries_the_token(tmp_path: Pa
     assert json.loads(arrival.body) == {"preconditions": {"uid": "uid-1"}, "gracePeriodSeconds": 0}
 
 
+async def test_an_eviction_names_exactly_one_pod(tmp_path: Path) -> None:
+    server = ScriptedServer(lambda _head: Reply("done", status=201, body=b'{"kind": "Status"}'))
+    async with served(server) as url:
+        writer = writer_of(url, tmp_path)
+        assert await writer.evict_pod("pod-1", uid="uid-1")
+        writer.close()
+    (arrival,) = server.arrivals
+    assert arrival.head.startswith(b"POST /api/v1/namespaces/media-gateway/pods/pod-1/eviction ")
+    body = json.loads(arrival.body)
+    assert (body["kind"], body["metadata"]["name"], body["deleteOptions"]) == ("Eviction", "pod-1", {"preconditions": {"uid": "uid-1"}})
+
+
+async def test_an_eviction_that_a_disruption_budget_refuses_says_so(tmp_path: Path) -> None:
+    words = "Cannot evict pod as it would violate the pod's disruption budget."
+    reply = Reply("refused", status=429, body=json.dumps({"kind": "Status", "message": words}).encode())
+    async with served(ScriptedServer(lambda _head: reply)) as url:
+        writer = writer_of(url, tmp_path)
+        with pytest.raises(TargetError, match=words):
+            await writer.evict_pod("pod-1", uid="uid-1")
+        writer.close()
+
+
+async def test_a_token_that_is_renewed_in_its_file_is_the_one_that_is_sent(tmp_path: Path) -> None:
+    """The kubelet replaces a pod's token long before an hour is over."""
+    server = ScriptedServer(lambda _head: Reply("done", body=b'{"kind": "Status"}'))
+    async with served(server) as url:
+        platform(url, tmp_path)
+        kubeconfig, token = tmp_path / "kubeconfig", tmp_path / "identity" / "token"
+        token.parent.mkdir()
+        token.write_text("first\n")
+        kubeconfig.write_text(kubeconfig.read_text().replace("token: secret", "tokenFile: identity/token"))
+        writer = KubeWriter(Kubernetes(kubeconfig=kubeconfig, context="sandbox", namespace="media-gateway"))
+        await writer.call("GET", "/version")
+        token.write_text("second\n")
+        await writer.call("GET", "/version")
+        token.unlink()
+        await writer.call("GET", "/version")
+        writer.close()
+    sent = [line for arrival in server.arrivals for line in arrival.head.lower().split(b"\r\n") if line.startswith(b"authorization:")]
+    assert sent == [b"authorization: bearer first", b"authorization: bearer second", b"authorization: bearer second"]
+
+
 @pytest.mark.parametrize("status", [404, 409])
 async def test_a_pod_that_is_gone_or_another_is_not_deleted(tmp_path: Path, status: int) -> None:
     async with served(ScriptedServer(lambda _head: Reply("no", status=status, body=b"{}"))) as url:
         writer = writer_of(url, tmp_path)
         assert not await writer.delete_pod("pod-1", uid="uid-1", grace_s=0)
+        assert not await writer.evict_pod("pod-1", uid="uid-1")
         writer.close()
 
 

@@ -18,7 +18,7 @@ from sandbox.settings import Settings
 
 ROOT = Path(__file__).parents[2]
 PLATFORM = ROOT / "manifests/platform"
-TARGET = ROOT / "experiments/targets/cluster.yaml"
+TARGET = ROOT / "manifests/base/target.yaml"
 PORT_NAME_LENGTH = 15
 
 

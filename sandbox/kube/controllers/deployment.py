@@ -181,7 +181,7 @@ def _status(deployment: Object, current: Object, replica_sets: list[Object]) -> 
         "updatedReplicas": current["status"].get("replicas", 0),
         "readyReplicas": total("readyReplicas"),
         "availableReplicas": available,
-        "unavailableReplicas": max(0, wanted - available),
+        "unavailableReplicas": max(0, sum(entry["spec"]["replicas"] for entry in replica_sets) - available),
     }
     complete = counts["updatedReplicas"] == wanted == available == counts["replicas"]
     enough = available >= wanted - _limits(deployment)[1]

@@ -1,6 +1,7 @@
 """All controllers of the cluster, started and stopped together."""
 
 from sandbox.kube.controllers.base import Controller
+from sandbox.kube.controllers.budgets import BudgetController
 from sandbox.kube.controllers.deployment import DeploymentController
 from sandbox.kube.controllers.endpoints import EndpointsController
 from sandbox.kube.controllers.garbage import GarbageCollector
@@ -17,6 +18,7 @@ _KINDS: tuple[type[Controller], ...] = (
     ReplicaSetController,
     StatefulSetController,
     Scheduler,
+    BudgetController,
     GarbageCollector,
 )
 

@@ -12,7 +12,7 @@ from testbed import cluster, machines, network
 from testbed.binaries import build
 from testbed.images import ensure_base_images
 from testbed.layout import CONTROL, Folders, folders
-from testbed.needs import missing
+from testbed.needs import install, missing
 from testbed.ownership import only_one, require_up
 from testbed.shell import TestbedError, step
 
@@ -46,6 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     command = add("up", "build what is missing, start, and return when all nodes and the cluster's DNS are ready", _up, makes=True)
     command.add_argument("--nodes", type=int, default=3)
     command.add_argument("--timers", choices=["fast", "upstream"], default="fast", help="how soon a lost node is noticed")
+    add("check", "say what this machine lacks (exit 3), or nothing", lambda *_: None, makes=True)
+    add("install", "install the Debian packages that are missing (as root)", lambda *_: install())
     add("build", "build binaries and base images only", _build, makes=True)
     add("down", "end everything, leave binaries and images", lambda place, _: cluster.down(place))
     add("status", "machines, readiness, memory", lambda place, _: print("\n".join(cluster.status(place))))

@@ -26,13 +26,21 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: Callable[[], T], deadline_s: float = 10.0) -> T:
+def wait_for(what: Callable[[], T], deadline_s: float = 30.0) -> T:
     """Call until the result is true; the result."""
     deadline = time.monotonic() + deadline_s
     while not (result := what()):
         assert time.monotonic() < deadline, f"not within {deadline_s} s: {what}"
         time.sleep(0.02)
     return result
+
+
+def kubectl(kubeconfig: Path, *arguments: str, code: int = 0) -> str:
+    """Run kubectl; its output. `code` is the exit code that is expected."""
+    environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)}
+    run = subprocess.run([str(KUBECTL), *arguments], env=environment, capture_output=True, text=True, timeout=90, check=False)
+    assert run.returncode == code, run.stdout + run.stderr
+    return run.stdout if code == 0 else run.stdout + run.stderr
 
 
 def running(pid: int) -> bool:
@@ -60,13 +68,6 @@ class RunningCluster:
         if self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(10)
-
-    def kubectl(self, *arguments: str, code: int = 0) -> str:
-        """Run kubectl; its output. `code` is the exit code that is expected."""
-        environment = {"PATH": os.environ["PATH"], "KUBECONFIG": self.kubeconfig, "HOME": str(self.state_dir)}
-        run = subprocess.run([str(KUBECTL), *arguments], env=environment, capture_output=True, text=True, timeout=20, check=False)
-        assert run.returncode == code, run.stdout + run.stderr
-        return run.stdout + run.stderr
 
 
 def start(state_dir: Path, objects: list[dict[str, Any]]) -> RunningCluster:

@@ -1,10 +1,7 @@
-"""The product's lease and its first guards against a real API server: the sandbox's."""
-
-from pathlib import Path
+"""The product's lease and its first guards against an API server."""
 
 import pytest
 from kube_clients import Kube
-from kube_objects import NAMESPACE
 
 from orchestrator import guards
 from orchestrator.targets.lease import LeaseClient
@@ -16,7 +13,7 @@ NOW, LATER = "2026-11-28T00:00:00.000000Z", "2026-11-28T00:00:05.000000Z"
 
 @pytest.fixture
 def target(kube: Kube) -> Kubernetes:
-    return Kubernetes(kubeconfig=Path(kube.cluster.kubeconfig), context="sandbox", namespace=NAMESPACE)
+    return Kubernetes(kubeconfig=kube.backend.kubeconfig, context=kube.backend.context, namespace=kube.namespace)
 
 
 async def test_a_lease_is_made_renewed_refused_to_others_and_given_up(target: Kubernetes) -> None:
@@ -42,19 +39,22 @@ async def test_a_namespace_must_allow_chaos_and_the_cluster_be_the_one_that_is_m
     uid = kube.core.read_namespace("kube-system").metadata.uid
     meant, other = (target.model_copy(update={"cluster_uid": one}) for one in (uid, "another"))
     try:
-        kube.core.patch_namespace(NAMESPACE, {"metadata": {"labels": {guards.OPT_IN: "true"}}})
+        kube.core.patch_namespace(kube.namespace, {"metadata": {"labels": {guards.OPT_IN: "true"}}})
         assert await guards.of_the_cluster(meant, clock) == []
         (said,) = await guards.of_the_cluster(other, clock)
-        assert said == f"context sandbox leads to cluster {uid}, the target description means another"
-        kube.core.patch_namespace(NAMESPACE, {"metadata": {"labels": {guards.OPT_IN: None}}})
+        assert said == f"context {target.context} leads to cluster {uid}, the target description means another"
+        kube.core.patch_namespace(kube.namespace, {"metadata": {"labels": {guards.OPT_IN: None}}})
         (said,) = await guards.of_the_cluster(meant, clock)
-        assert f"namespace {NAMESPACE} does not allow chaos; its owner does so with: kubectl --context sandbox label namespace" in said
+        assert (
+            f"namespace {kube.namespace} does not allow chaos; its owner does so with: kubectl --context {target.context} label namespace"
+            in said
+        )
     finally:
-        kube.core.patch_namespace(NAMESPACE, {"metadata": {"labels": {guards.OPT_IN: None}}})
+        kube.core.patch_namespace(kube.namespace, {"metadata": {"labels": {guards.OPT_IN: None}}})
 
 
 async def test_a_cluster_that_does_not_answer_is_an_objection(target: Kubernetes) -> None:
     (said,) = await guards.of_the_cluster(target.model_copy(update={"namespace": "nowhere"}), SystemClock())
-    assert said.startswith("the cluster of context sandbox cannot be asked: ")
+    assert said.startswith(f"the cluster of context {target.context} cannot be asked: ")
     (said,) = await guards.of_the_cluster(target.model_copy(update={"context": "nowhere"}), SystemClock())
     assert "context nowhere" in said

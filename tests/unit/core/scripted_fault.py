@@ -92,6 +92,23 @@ class ScriptedFault:
 
 
 @dataclasses.dataclass
+class ScriptedMirror:
+    """Copies the ledger; `refuses` is raised instead, from the copy of that number on (the first is 0)."""
+
+    ledger: Ledger
+    refuses: Exception | None = None
+    from_number: int = 0
+    copies: list[list[str]] = dataclasses.field(default_factory=list)
+    asked: int = 0
+
+    async def follow(self) -> None:
+        self.asked += 1
+        if self.refuses is not None and self.asked > self.from_number:
+            raise self.refuses
+        self.copies.append([one.fault for one in self.ledger.open_receipts()])
+
+
+@dataclasses.dataclass
 class Told:
     """What became of one life."""
 
@@ -100,6 +117,7 @@ class Told:
     lines: list[FaultLine]
     ledger: Ledger
     ended_s: float
+    mirror: ScriptedMirror
 
     @property
     def phases(self) -> list[str]:
@@ -120,12 +138,15 @@ def live(
     abort_at_s: float | None = None,
     unwritable_from: str = "",
     objection: str = "",
+    mirror_refuses: Exception | None = None,
+    mirror_from: int = 0,
 ) -> Told:
     """One life from minute 0 to its end. From the phase `unwritable_from` on the recording cannot be written."""
 
     async def main(clock: VirtualClock) -> Told:
         ledger = Ledger(folder / "ledger.jsonl")
         fault = ScriptedFault(script or {}, ledger)
+        mirror = ScriptedMirror(ledger, mirror_refuses, mirror_from)
         lines: list[FaultLine] = []
         full = False
 
@@ -151,8 +172,9 @@ def live(
             rng=Random(1),
             tell=lambda _text: None,
             objection=lambda radius: objection if radius.count else "",
+            mirror=mirror,
         )
         course, _ = await asyncio.gather(life.run(), life.settled())
-        return Told(course, fault, lines, ledger, round(clock.now() - START_S, 3))
+        return Told(course, fault, lines, ledger, round(clock.now() - START_S, 3), mirror)
 
     return run_virtual(main)

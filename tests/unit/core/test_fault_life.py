@@ -49,6 +49,26 @@ def test_the_receipt_is_in_the_ledger_before_the_first_write_and_closed_after_th
     assert told.ledger.open_receipts() == []
 
 
+def test_the_ledger_is_mirrored_before_the_first_write_and_after_the_heal(tmp_path: Path) -> None:
+    told = live(tmp_path, hold_s=12)
+    assert told.mirror.copies == [["cut"], []]
+
+
+def test_without_its_receipt_where_others_find_it_nothing_is_injected(tmp_path: Path) -> None:
+    told = live(tmp_path, hold_s=12, mirror_refuses=REFUSES)
+    assert told.fault.count("inject") == 0
+    assert told.course.trouble == "it will not; it will not"
+    assert (told.course.injected, told.ledger.open_receipts()) == (False, [])
+    assert "failed" in told.phases
+
+
+def test_a_mirror_that_cannot_be_brought_up_to_date_does_not_unheal_the_fault(tmp_path: Path) -> None:
+    told = live(tmp_path, hold_s=12, mirror_refuses=REFUSES, mirror_from=1)
+    assert (told.course.injected, told.course.healed, told.course.trouble) == (True, True, "it will not")
+    assert told.phases == ALL
+    assert told.fault.count("close") == 1
+
+
 def test_slow_answers_do_not_move_the_injection(tmp_path: Path) -> None:
     script = {"prepare": gives(receipt(), 7.9), "exposure": gives(Exposure(7, "a counter"), 0.9), "inject": gives(None, 3)}
     told = live(tmp_path, script, hold_s=12)

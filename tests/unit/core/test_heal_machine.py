@@ -65,6 +65,7 @@ class Healing(RuleBasedStateMachine):
         self.folder = Path(self.enter(tempfile.TemporaryDirectory()))
         self.target = Target()
         self.enter(mock.patch.object(healing, "fault_of", lambda receipt, _description, _clock: Fault(receipt, self.target)))
+        self.enter(mock.patch.object(healing, "mirror_of", return_value=None))
         self.run: RunDirectory | None = None
         self.lock: RunLock | None = None
         self.count = 0

@@ -31,6 +31,8 @@ def faults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> dict[str, Scripte
     FAULTS.clear()
     monkeypatch.setattr(healing, "fault_of", lambda receipt, _description, _clock: FAULTS[receipt.fault])
     monkeypatch.setattr(healing, "HEAL_S", 0.2)
+    monkeypatch.setattr(healing, "mirror_of", lambda _description, _directory: None)
+    monkeypatch.delenv("CHAOS_TARGET", raising=False)
     monkeypatch.chdir(tmp_path)
     return FAULTS
 

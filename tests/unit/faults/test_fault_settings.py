@@ -14,6 +14,7 @@ from orchestrator.faults.kinds import KINDS
 
 RIGHT: dict[str, dict[str, Any]] = {
     "pod_kill": {},
+    "pod_evict": {},
     "link_latency": {"hold_s": 10, "delay_ms": 200},
     "replica_failure": {"hold_s": 10},
     "cache_flush": {},
@@ -41,6 +42,7 @@ def test_each_criteria_set_speaks_of_every_kind(name: str) -> None:
     ("kind", "change"),
     [
         ("pod_kill", {"hold_s": 5.0}),
+        ("pod_evict", {"hold_s": 5.0}),
         ("cache_flush", {"hold_s": 5.0}),
         ("link_latency", {"hold_s": 0.0}),
         ("link_latency", {"delay_ms": 0}),

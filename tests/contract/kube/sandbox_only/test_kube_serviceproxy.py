@@ -1,16 +1,14 @@
-"""The relay behind Services: bytes, back-pressure, retries, resets, and its own restart."""
+"""The relay behind Services: bytes, back-pressure, retries and resets."""
 
 import asyncio
 import os
-import signal
 import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from kube_clients import Kube
-from kube_harness import free_port, wait_for
+from kube_harness import free_port
 
 from sandbox.kube.serviceproxy.relay import Address, Backend, ClientHalf
 from sandbox.kube.serviceproxy.table import ServiceTable
@@ -118,17 +116,3 @@ def test_routes_lead_to_ready_endpoints_of_services_with_an_address() -> None:
         "3": slice_of("b", endpoint("127.9.16.4", False)),
     }
     assert table.routes() == {("127.9.1.1", 80): [("127.9.16.1", 8080)]}
-
-
-def test_a_killed_service_proxy_comes_back(kube: Kube) -> None:
-    os.kill(kube.cluster.facts["pids"]["serviceproxy"], signal.SIGKILL)
-
-    def accepts() -> bool:
-        try:
-            socket.create_connection(kube.service_address("db"), timeout=5).close()
-        except ConnectionRefusedError:
-            return False
-        return True
-
-    wait_for(lambda: not accepts(), 2)
-    wait_for(accepts)

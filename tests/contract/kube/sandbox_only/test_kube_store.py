@@ -26,25 +26,27 @@ def registry() -> Registry:
 
 def test_every_change_gets_the_next_revision_and_no_change_gets_none() -> None:
     store = Store()
+    beginning = store.revision
     first = store.put("things", thing("a"))["metadata"]["resourceVersion"]
     assert store.put("things", thing("a"))["metadata"]["resourceVersion"] == first
     second = store.put("things", thing("a", 1))["metadata"]["resourceVersion"]
     removed = store.remove("things", "n", "a")
     assert removed is not None
     assert int(first) + 2 == int(second) + 1 == int(removed["metadata"]["resourceVersion"])
-    assert [change.type for change in store.since("things", 0)] == ["ADDED", "MODIFIED", "DELETED"]
+    assert [change.type for change in store.since("things", beginning)] == ["ADDED", "MODIFIED", "DELETED"]
 
 
 def test_a_revision_that_is_forgotten_is_gone() -> None:
     store = Store()
+    early = store.revision + 100
     for value in range(2500):
         store.put("things", thing("a", value))
     with pytest.raises(ApiError) as caught:
-        store.since("things", 100)
+        store.since("things", early)
     assert (caught.value.code, caught.value.reason) == (410, "Expired")
     assert len(store.since("things", store.revision - 5)) == 5
     with pytest.raises(ApiError):
-        Watch(store, WatchQuery(CONFIG_MAPS.__class__(plural="things", kind="Thing"), "", bool, revision=100))
+        Watch(store, WatchQuery(CONFIG_MAPS.__class__(plural="things", kind="Thing"), "", bool, revision=early))
 
 
 def test_a_listener_that_writes_does_not_disturb_the_order_for_others() -> None:
@@ -70,6 +72,14 @@ async def test_a_watch_with_initial_events_marks_their_end() -> None:
     watch.close()
     assert [(event.type, event.object["metadata"].get("name")) for event in events] == [("ADDED", "a"), ("BOOKMARK", None)]
     assert events[1].object["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+
+
+async def test_a_bookmark_comes_two_seconds_before_the_time_is_over() -> None:
+    made = registry()
+    watch = Watch(made.store, WatchQuery(CONFIG_MAPS, "n", bool, revision=made.store.revision, timeout_s=2.02, bookmarks=True))
+    event = await anext(watch.events())
+    watch.close()
+    assert (event.type, event.object["metadata"]["resourceVersion"]) == ("BOOKMARK", str(made.store.revision))
 
 
 def test_an_update_with_an_old_revision_is_a_conflict() -> None:

@@ -1,0 +1,52 @@
+"""Makes the one image that the suite needs on a real cluster, `python:local`: an interpreter, its library, a shell.
+
+python python_image.py load           build it if need be and import it into the nodes of the test cluster
+python python_image.py archive FILE   write it as a docker-archive, for `kind load image-archive` or a registry
+"""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "cluster"))
+
+from testbed import cluster
+from testbed.images import Image, build_images
+from testbed.layout import Folders, folders
+from testbed.ownership import only_one, require_up
+from testbed.rootfs import python
+
+NAME = "python"
+
+
+def build(place: Folders) -> Path:
+    """The archive, made from the interpreter that runs this; one that is there is taken as it is."""
+    name = f"{NAME}-{'.'.join(map(str, sys.version_info[:3]))}"
+    kept = place.images / f"{name}.tar"
+    if not kept.exists():
+        # An environment without any package: what the pods run is the standard library's.
+        empty = place.cache / f"{name}-environment"
+        shutil.rmtree(empty, ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(empty)], check=True)
+        [made] = build_images(place, [Image(NAME, lambda root: python(root, empty), {"Cmd": ["python3"]})])
+        shutil.rmtree(empty)
+        made.rename(kept)
+    return kept
+
+
+def main() -> None:
+    place = folders()
+    with only_one(place):
+        archive = build(place)
+        match sys.argv[1:]:
+            case ["load"]:
+                require_up(place)
+                cluster.load(place, [archive])
+            case ["archive", file]:
+                shutil.copy(archive, file)
+            case _:
+                sys.exit(__doc__)
+
+
+main()
