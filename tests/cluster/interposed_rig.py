@@ -28,7 +28,7 @@ while :; do
   sleep 0.2
 done
 """
-LOOPER = "while :; do redis-cli -h redis INCR loop > /dev/null; sleep 0.2; done"
+LOOPER = "while :; do test -e /tmp/pause || redis-cli -h redis INCR loop > /dev/null; sleep 0.2; done"
 SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
 
 

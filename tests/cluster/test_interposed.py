@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
-from interposed_rig import API, REDIS, Cluster, described, link, platform
+from interposed_rig import API, REDIS, Cluster, described, link, platform, wait_for
 
-from orchestrator.faults.base import Receipt
+from orchestrator.errors import HealFailed
+from orchestrator.faults.base import Receipt, Surroundings
 from orchestrator.faults.kinds import fault_of
+from orchestrator.faults.link_latency import LinkLatency, Settings
+from orchestrator.interposing import interposition as interposition_module
+from orchestrator.interposing.interposition import Interposition
 from orchestrator.interposing.links import InterposedLink
 from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
+from orchestrator.targets.services import ServiceClient
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clock import SystemClock
 from probes.target import LinkRole, TargetDescription
@@ -69,6 +76,7 @@ class Stage:
         """With nothing but the ledger and the description; then once more, as the run would."""
         for receipt in self.ledger.open_receipts():
             await healed(Receipt.model_validate_json(receipt.model_dump_json()), self.description)
+            self.ledger.close(receipt)
         assert await self.preparation.end() is None
         assert self.ledger.open_receipts() == []
 
@@ -142,3 +150,97 @@ async def toxic(port: int, *, there: bool) -> None:
             await client.remove_toxic("redis", "late")
     finally:
         await client.close()
+
+
+async def test_the_real_proxy_counts_a_connection_only_when_it_is_closed_and_so_it_is_closed(
+    cluster: Cluster, toxiproxy: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No list of connections, and an application that keeps its one connection: proven all the same, before any fault."""
+    monkeypatch.setattr(interposition_module, "CLOSE_EVERY_S", 3.0)
+    cluster.kubectl("exec", "deploy/caller", "-c", "looper", "--", "touch", "/tmp/pause")
+    role = link(toxiproxy, "redis", canary_url="redis://127.0.0.1:1/0")
+    stage = Stage(described(cluster, **{"redis-link": role}), tmp_path)
+    try:
+        await stage.preparation.begin([stage.link])
+        with cluster.session("redis-cli", "-h", "redis") as new:
+            new.quickest_s()
+            await stage.preparation.prove()
+        assert "closed 1 times so that they are counted" in stage.said[-1], stage.said
+        assert "unknown" in stage.said[-1]
+    finally:
+        cluster.kubectl("exec", "deploy/caller", "-c", "looper", "--", "rm", "/tmp/pause")
+        assert await stage.preparation.end() is None
+    assert spec(cluster, "redis")["selector"] == {"app": "redis"}
+
+
+async def test_a_fault_on_an_interposed_http_link_is_felt_through_the_api_server(cluster: Cluster, toxiproxy: int, tmp_path: Path) -> None:
+    """From where no pod has an address; the application's own traffic proves the interposition by its bytes."""
+    stage = Stage(described(cluster, **{"web-link": link(toxiproxy, "web", canary_path="/")}), tmp_path)
+    before = cluster.get("service", "web")
+    await led_and_proven(stage)
+    assert "bytes of its own;" in stage.said[-1], stage.said
+    around = Surroundings("late", "run-1", stage.description, stage.description.roles["web-link"], CLOCK)
+    fault = LinkLatency(around, Settings(role="web-link", hold_s=10, delay_ms=DELAY_MS))
+    receipt = Receipt.model_validate_json((await fault.prepare(Random(1))).model_dump_json())
+    count = -1
+    deadline = CLOCK.now() + 20
+    while count <= 0 and CLOCK.now() < deadline:
+        count = (await fault.exposure(receipt)).count
+        await CLOCK.sleep_until(CLOCK.now() + 0.2)
+    assert count > 0
+    await fault.inject(receipt)
+    proof = await fault.prove(receipt)
+    assert proof.grade == "felt", proof
+    await fault.heal(receipt)
+    assert (await fault.prove(receipt)).grade == "read_back"
+    await fault.close()
+    assert await stage.preparation.end() is None
+    assert cluster.get("service", "web")["spec"] == before["spec"]
+    wait_for(lambda: "web-chaos-upstream" not in services(cluster), "the second Service is still there")
+
+
+@pytest.mark.parametrize("call", ["create", "patch"])
+async def test_a_run_that_dies_half_way_is_healed_by_its_ledger(
+    cluster: Cluster, toxiproxy: int, redis: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """Just after the write: the second Service stands, or the Service is switched, and the run knows neither."""
+    stage = redis_stage(cluster, toxiproxy, redis, tmp_path)
+    before = cluster.get("service", "redis")
+    one = Interposition(stage.link, stage.description, CLOCK)
+    seen = await one.look()
+    stage.ledger.open(one.receipt(seen, "run-1"))
+    real = getattr(ServiceClient, call)
+
+    async def dies(self: ServiceClient, *arguments: Any, **named: Any) -> None:
+        await real(self, *arguments, **named)
+        raise Killed
+
+    monkeypatch.setattr(ServiceClient, call, dies)
+    with pytest.raises(Killed):
+        await one.lead(seen, "run-1")
+    monkeypatch.undo()
+    await one.close()
+    assert spec(cluster, "redis")["selector"]["app"] == ("toxiproxy" if call == "patch" else "redis")
+    await stage.heal_as_another_process()
+    assert cluster.get("service", "redis")["spec"] == before["spec"]
+    assert "redis-chaos-upstream" not in services(cluster)
+    assert await proxies(toxiproxy) == set()
+
+
+class Killed(BaseException):
+    """The process is no more: no handler runs."""
+
+
+async def test_somebody_elses_change_is_named_and_not_overwritten(cluster: Cluster, toxiproxy: int, redis: int, tmp_path: Path) -> None:
+    stage = redis_stage(cluster, toxiproxy, redis, tmp_path)
+    await stage.preparation.begin([stage.link])
+    cluster.kubectl("patch", "service", "redis", "-p", '{"spec": {"selector": {"app": "redis", "shard": "7"}}}')
+    failed = await stage.preparation.end()
+    assert isinstance(failed, HealFailed)
+    assert spec(cluster, "redis")["selector"] == {"app": "redis", "shard": "7"}
+    # The first of the commands for a person, word for word but for where kubectl is.
+    patch = shlex.split(failed.remedy.split(" && ")[0])
+    cluster.kubectl(*patch[patch.index("patch") :])
+    assert spec(cluster, "redis")["selector"] == {"app": "redis"}
+    assert await stage.preparation.end() is None
+    assert "redis-chaos-upstream" not in services(cluster)
