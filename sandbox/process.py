@@ -4,6 +4,7 @@ import ctypes
 import os
 import pwd
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +18,11 @@ class Identity:
 
     uid: int
     gid: int
+
+
+def listening_host(environment: Mapping[str, str], otherwise: str = "") -> str:
+    """Where a pod's server listens: LISTEN_HOST, else on the pod's own address, for the pods of a sandbox share a machine."""
+    return environment.get("LISTEN_HOST") or environment.get("POD_IP") or otherwise
 
 
 def die_with_parent() -> None:
