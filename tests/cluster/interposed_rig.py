@@ -21,7 +21,7 @@ PREFIX = os.environ.get("CLUSTER_IMAGE_PREFIX", "")
 WAIT_S = 30.0
 REDIS, WEB, API = 6379, 8080, 8474
 CALLER = """
-mkdir -p /tmp/www; n=0; httpd -p 8080 -h /tmp/www
+mkdir -p /tmp/www; n=0; echo '{"well": true}' > /tmp/www/page.json; httpd -p 8080 -h /tmp/www
 while :; do
   wget -q -O /dev/null http://web:8080/ && n=$((n+1))
   echo "calls_total{dependency=\\"web\\"} $n" > /tmp/www/metrics

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+import yaml
 from interposed_rig import API, REDIS, Cluster, described, link, platform, wait_for
 
 from orchestrator.errors import HealFailed
@@ -29,6 +34,7 @@ from probes.target import LinkRole, TargetDescription
 KUBECONFIG = os.environ.get("CLUSTER_KUBECONFIG", "")
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 CLOCK = SystemClock()
+ROOT = Path(__file__).resolve().parents[2]
 DELAY_MS = 400
 
 
@@ -36,6 +42,7 @@ DELAY_MS = 400
 def cluster() -> Iterator[Cluster]:
     one = Cluster(KUBECONFIG)
     one.kubectl("create", "namespace", one.namespace)
+    one.kubectl("label", "namespace", one.namespace, "chaos.media-gateway/enabled=true")
     try:
         one.apply(*platform(one.namespace))
         one.kubectl("wait", "--for=condition=Available", "deployments", "--all", "--timeout=60s")
@@ -244,3 +251,70 @@ async def test_somebody_elses_change_is_named_and_not_overwritten(cluster: Clust
     assert spec(cluster, "redis")["selector"] == {"app": "redis"}
     assert await stage.preparation.end() is None
     assert "redis-chaos-upstream" not in services(cluster)
+
+
+def experiment(folder: Path) -> Path:
+    """The smoke experiment with a slow link instead of its pod kill."""
+    document = json.loads((ROOT / "experiments" / "smoke.json").read_text())
+    action = document["method"][0]
+    arguments = {"role": "web-link", "delay_ms": DELAY_MS, "hold": "6s"}
+    action |= {"name": "slow-link", "provider": action["provider"] | {"func": "link_latency", "arguments": arguments}}
+    path = folder / "slow-link.json"
+    path.write_text(json.dumps(document))
+    return path
+
+
+@contextmanager
+def whole_target(cluster: Cluster, toxiproxy: int, folder: Path) -> Iterator[dict[str, str]]:
+    """Environment of a run whose users are the outside probe, at the application's own page."""
+    with cluster.forwarded("deploy/caller", 8080) as port:
+        route = {"method": "GET", "path": "/page.json", "authenticated_ratio": 0, "maximum_ms": 2000}
+        document = described(cluster, **{"web-link": link(toxiproxy, "web", canary_path="/")}).model_dump(mode="json")
+        document |= {"gateway_url": f"http://127.0.0.1:{port}", "routes": {"search": route}, "workloads": {"caller": "deployments"}}
+        target = folder / "real.yaml"
+        target.write_text(yaml.safe_dump(document))
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHAOS_", "KUBECONFIG"))}
+        yield kept | {"CHAOS_TARGET": str(target)}
+
+
+def command(folder: Path, environment: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", *arguments], cwd=folder, env=environment, capture_output=True, text=True, timeout=240, check=False
+    )
+
+
+def test_a_whole_run_plans_interposes_and_restores(cluster: Cluster, toxiproxy: int, tmp_path: Path) -> None:
+    before = cluster.get("service", "web")
+    file = experiment(tmp_path)
+    with whole_target(cluster, toxiproxy, tmp_path) as environment:
+        planned = command(tmp_path, environment, "orchestrator", "plan", str(file))
+        assert planned.returncode == 0, planned.stdout + planned.stderr
+        assert "Service web: selector {'app': 'web'} becomes {'app': 'toxiproxy'}" in planned.stdout
+        assert "patch services" in planned.stdout
+        ran = command(tmp_path, environment, "chaostoolkit", "--no-version-check", "run", str(file))
+    report = json.loads((tmp_path / "runs" / "latest" / "report.json").read_text())
+    notes = " / ".join(note["text"] for note in report["notes"])
+    for said in ("interposed: Service web", "the application passes proxy web", "no longer interposed: Service web"):
+        assert said in notes, (notes, ran.stdout[-3000:], ran.stderr[-3000:])
+    (fault,) = report["faults"]
+    assert None not in (fault["felt"], fault["healed"]), (fault, ran.stdout[-3000:], ran.stderr[-3000:])
+    assert cluster.get("service", "web")["spec"] == before["spec"]
+    assert "web-chaos-upstream" not in services(cluster)
+
+
+def test_a_whole_run_that_is_killed_is_restored_by_its_guardian(cluster: Cluster, toxiproxy: int, tmp_path: Path) -> None:
+    before = cluster.get("service", "web")
+    file = experiment(tmp_path)
+    ledger = tmp_path / "runs" / "latest" / "ledger.jsonl"
+    with whole_target(cluster, toxiproxy, tmp_path) as environment, (tmp_path / "said").open("w") as said:
+        words = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(file)]
+        run = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=said, stderr=said)
+        try:
+            wait_for(lambda: spec(cluster, "web")["selector"] == {"app": "toxiproxy"}, "the run has not interposed")
+        finally:
+            run.kill()
+            run.wait()
+        # Once its way back is in the ledger the guardian has nothing more to do.
+        wait_for(lambda: '"healed"' in ledger.read_text(), (tmp_path / "said").read_text())
+    assert cluster.get("service", "web")["spec"] == before["spec"]
+    assert "web-chaos-upstream" not in services(cluster)
