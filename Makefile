@@ -64,6 +64,7 @@ cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's
 
 cluster-images:
 	@$(BIN)/python tests/contract/kube/python_image.py load
+	@PYTHONPATH=tests/cluster $(BIN)/python -m platform_image load
 
 cluster-suite:
 	@$(if $(CLIENT),PYTHONPATH=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT))) $(BIN)/python -m pytest $(CLUSTER_TESTS)

@@ -67,9 +67,12 @@ def _add_running(commands: Commands[argparse.ArgumentParser]) -> None:
     noting.add_argument("run_directory", type=Path)
     noting.add_argument("text")
     noting.set_defaults(run=_note)
-    healing = commands.add_parser("heal", help="take away what runs left behind; exit 0 when the target is clean, else 1")
+    healing = commands.add_parser(
+        "heal",
+        help="take away what runs left behind, by ./runs and by what is mirrored on CHAOS_TARGET; exit 0 when the target is clean, else 1",
+    )
     healing.add_argument("run_directory", type=Path, nargs="?", help="default: every run in ./runs")
-    healing.add_argument("--target", metavar="NAME", help="only runs on the target description of this name")
+    healing.add_argument("--target", metavar="NAME", help="only what is on the target description of this name")
     healing.add_argument("--list", action="store_true", help="show what is open and touch nothing")
     healing.add_argument("--json", action="store_true", help="one JSON list on stdout")
     healing.set_defaults(run=_heal)

@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from orchestrator.errors import OrchestratorError, TargetError
 from orchestrator.faults.base import BlastRadius
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import Permission, of_a_run
-from orchestrator.guards import beyond, of_the_cluster, preview
+from orchestrator.faults.permissions import INTERPOSE, Permission, of_a_run
+from orchestrator.guards import beyond, interposable, of_the_cluster, preview
+from orchestrator.interposing.links import InterposedLink, links_of
 from orchestrator.plan import Plan, PlannedFault
 from orchestrator.targets.access import AccessReviews
 from orchestrator.targets.lease import LeaseClient
@@ -34,9 +35,13 @@ class FaultPreview:
 
 @dataclass(slots=True)
 class DryRun:
-    """What was found. `objections` are sentences for which the run would be refused; `reached` what answered."""
+    """What was found. `objections` are sentences for which the run would be refused; `reached` what answered.
+
+    `interposed`: the Services that would lead through a proxy for the time of the run.
+    """
 
     faults: list[FaultPreview] = field(default_factory=list)
+    interposed: list[str] = field(default_factory=list)
     reached: list[str] = field(default_factory=list)
     allowed: list[Permission] = field(default_factory=list)
     objections: list[str] = field(default_factory=list)
@@ -47,15 +52,18 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
     found = DryRun()
     if description.kubernetes is not None:
         found.objections += await of_the_cluster(description.kubernetes, clock)
-        await _ask_permissions(found, plan, description.kubernetes)
+        await _ask_permissions(found, plan, description.kubernetes, links=bool(links_of(plan, description)))
     for planned in plan.faults:
         found.faults.append(await _previewed(found, planned, description, clock))
+    for link in links_of(plan, description):
+        await _look_at_link(found, link, description, clock)
     await asyncio.gather(*(_reach(found, what, look) for what, look in _looks(plan, description)))
     return found
 
 
-async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes) -> None:
-    wanted = dict.fromkeys([*of_a_run(mirrored=target.mirror_ledger), *(one for fault in plan.faults for one in KINDS[fault.kind].needs)])
+async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes, *, links: bool) -> None:
+    needed = [one for fault in plan.faults for one in KINDS[fault.kind].needs]
+    wanted = dict.fromkeys([*of_a_run(mirrored=target.mirror_ledger), *needed, *(INTERPOSE if links else ())])
     try:
         reviews = AccessReviews(target)
     except Unreachable:
@@ -88,6 +96,20 @@ async def _previewed(found: DryRun, planned: PlannedFault, description: TargetDe
     objection = beyond(radius, description.blast_caps)
     found.objections += [f"{planned.name}: {objection}"] if objection else []
     return FaultPreview(planned, radius, way_back)
+
+
+async def _look_at_link(found: DryRun, link: InterposedLink, description: TargetDescription, clock: Clock) -> None:
+    try:
+        seen = await interposable(link, description, clock)
+    except (OrchestratorError, Unreachable) as error:
+        found.objections.append(f"{link.name}: {error}")
+        return
+    switch = seen.switch
+    found.interposed.append(
+        f"Service {switch.service}: selector {switch.before.selector} becomes {switch.through.selector} (pod {seen.pod.name}), "
+        f"target ports {switch.before.targets} become {switch.through.targets}; "
+        f"Service {switch.upstream} and proxies {', '.join(switch.proxies)} are made for the run; way back: all of it, read back"
+    )
 
 
 async def _reach(found: DryRun, what: str, look: Awaitable[object]) -> None:

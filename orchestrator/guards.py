@@ -5,6 +5,9 @@ from __future__ import annotations
 from orchestrator.errors import OrchestratorError
 from orchestrator.faults.base import BlastRadius, Surroundings
 from orchestrator.faults.kinds import make_fault
+from orchestrator.interposing.interposition import Interposition
+from orchestrator.interposing.links import InterposedLink, links_of
+from orchestrator.interposing.look import Seen
 from orchestrator.plan import Plan, PlannedFault
 from probes.clients.kube import KubeReader
 from probes.clients.unreachable import Unreachable
@@ -23,6 +26,8 @@ async def objections(plan: Plan, description: TargetDescription, clock: Clock) -
         return found
     for fault in plan.faults:
         found += await _of_a_fault(fault, description, clock)
+    for link in links_of(plan, description):
+        found += await _of_a_link(link, description, clock)
     return found
 
 
@@ -58,6 +63,23 @@ async def _of_a_fault(planned: PlannedFault, description: TargetDescription, clo
         return [f"{planned.name}: {error}"]
     objection = beyond(radius, description.blast_caps)
     return [f"{planned.name}: {objection}"] if objection else []
+
+
+async def _of_a_link(link: InterposedLink, description: TargetDescription, clock: Clock) -> list[str]:
+    try:
+        await interposable(link, description, clock)
+    except (OrchestratorError, Unreachable) as error:
+        return [f"{link.name}: {error}"]
+    return []
+
+
+async def interposable(link: InterposedLink, description: TargetDescription, clock: Clock) -> Seen:
+    """What an interposition would begin with. Raises TargetError or Unreachable."""
+    one = Interposition(link, description, clock)
+    try:
+        return await one.look()
+    finally:
+        await one.close()
 
 
 async def preview(planned: PlannedFault, description: TargetDescription, clock: Clock) -> BlastRadius:

@@ -105,6 +105,6 @@ def lines(found: Iterable[Leftover]) -> list[str]:
             said.append(f"  {one.trouble}")
         if one.remedy:
             said.append(f"  by hand: {one.remedy}")
-        if one.state == "live":
+        if one.state == "live" and (RUNS / one.run).is_dir():
             said.append(f"  to end it: orchestrator abort {RUNS / one.run}")
     return said or ["nothing is left behind"]

@@ -13,6 +13,7 @@ from orchestrator.errors import HealFailed, OrchestratorError, TargetError
 from orchestrator.fault_life import HEAL_S
 from orchestrator.faults.base import Receipt
 from orchestrator.faults.kinds import fault_of
+from orchestrator.interposing.way_back import INTERPOSITION
 from orchestrator.ledger import Ledger
 from orchestrator.ledger_mirror import mirror_of
 from orchestrator.run_directory import RunDirectory
@@ -114,8 +115,15 @@ async def _mirrored(directory: RunDirectory, description: TargetDescription) -> 
 
 
 async def heal_all(kept: Kept, receipts: list[Receipt], description: TargetDescription, clock: Clock) -> list[Leftover]:
-    """Heal these, wherever they are kept: at once, not one after another, for a target that hangs must not hold up the others."""
-    return list(await asyncio.gather(*(_one(kept, receipt, description, clock) for receipt in receipts)))
+    """Heal these, wherever they are kept: at once, not one after another, for a target that hangs must not hold up the others.
+
+    Interpositions come last: the way back of a fault on such a link needs the proxy that they take away.
+    """
+    found: list[Leftover] = []
+    for last in (False, True):
+        some = [receipt for receipt in receipts if (receipt.kind == INTERPOSITION) is last]
+        found += await asyncio.gather(*(_one(kept, receipt, description, clock) for receipt in some))
+    return found
 
 
 async def _one(kept: Kept, receipt: Receipt, description: TargetDescription, clock: Clock) -> Leftover:

@@ -42,6 +42,9 @@ def run(path: Path) -> int:
 def _found(found: DryRun) -> Iterator[str]:
     yield "what would be hit:"
     yield from (f"  {one.planned.name}: {_radius(one)}; way back: {one.way_back}" for one in found.faults)
+    if found.interposed:
+        yield "what would be interposed, before the load starts:"
+        yield from (f"  {one}" for one in found.interposed)
     yield f"reached: {', '.join(found.reached) or 'nothing'}"
     if found.allowed:
         yield f"allowed: {', '.join(map(str, found.allowed))}"

@@ -20,6 +20,8 @@ from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
 from orchestrator.guards import beyond
 from orchestrator.inbox import Inbox
+from orchestrator.interposing.links import links_of
+from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
 from orchestrator.ledger_mirror import LedgerMirror, mirror_of
 from orchestrator.load.worker import Live
@@ -87,6 +89,7 @@ class Run:
         source = "outside" if setting.description.load.engine == "none" else "load"
         self._stop_watch = StopWatch(setting.plan.stop, source)
         self._traffic = Traffic(Issue(setting.plan, setting.description, setting.seed, clock, self._record))
+        self._preparation = Preparation(setting.description, setting.directory.run_id, self._ledger, clock, self._say)
         self._watching: Watching | None = None
         self._aborted = latch.as_event(asyncio.get_running_loop())
         self._lives: dict[str, FaultLife] = {}
@@ -114,6 +117,7 @@ class Run:
         """Take the target for this run alone, log users in, start load and samplers. Raises RefusedError."""
         self._phase("preparing")
         await self._take_lease()
+        await self._preparation.begin(links_of(self._setting.plan, self._setting.description))
         devices = await self._traffic.log_in()
         scene = Scene(self._setting.description, self._clock, self._setting.directory.run_id, devices)
         try:
@@ -126,7 +130,7 @@ class Run:
 
     async def _take_lease(self) -> None:
         try:
-            self._mirror = mirror_of(self._setting.description, self._setting.directory)
+            self._mirror = self._preparation.mirror = mirror_of(self._setting.description, self._setting.directory)
             self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
             if self._lease is None:
                 return
@@ -158,6 +162,7 @@ class Run:
     async def wait_until_steady(self) -> None:
         """Return when the platform was steady for STEADY_S. Raises RefusedError with the reasons when that takes too long."""
         self._phase("baseline_check")
+        await self._preparation.prove()
         deadline = self._clock.now() + STEADY_WITHIN_S
         reasons = ["nothing was seen yet"]
         while not self._aborted.is_set():
@@ -202,7 +207,10 @@ class Run:
         return dict(asdict(course))
 
     async def finish(self, ended: Ended, reason: str = "") -> None:
-        """Heal what is left, stop load and samplers, close the recording. Safe to call once in any phase."""
+        """Heal what is left, stop load and samplers, close the recording. Safe to call once in any phase.
+
+        Raises HealFailed, after all that, where an interposition could not be taken away.
+        """
         self._finishing = True
         if self._guard is not None:
             self._guard.cancel()
@@ -214,12 +222,15 @@ class Run:
         if ended != "completed":
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
+        left = await self._preparation.end()
         self._listener.cancel()
         await self._give_up_lease()
         if self._mirror is not None:
             self._mirror.close()
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()
+        if left is not None:
+            raise left
 
     async def _drained(self) -> bool:
         """True when the last answers and messages are in, False when the run was aborted first."""
@@ -304,6 +315,12 @@ class Run:
     def _phase(self, phase: Phase, *, t: float | None = None, detail: str = "") -> None:
         self.last_event = f"{phase.replace('_', ' ')}{': ' + detail if detail else ''}"
         self._recorder.record(PhaseLine(t=self._clock.now() if t is None else t, phase=phase, detail=detail))
+
+    def _say(self, text: str) -> None:
+        """On the timeline, and so in the report. A recording that cannot be written does not keep us from the way back."""
+        self._tell(text)
+        with contextlib.suppress(HarnessError):
+            self._recorder.record(NoteLine(t=self._clock.now(), text=text))
 
     def _tell(self, event: str) -> None:
         self.last_event = event

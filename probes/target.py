@@ -119,14 +119,60 @@ class WorkloadRole(Part):
     exposure: MetricSource
 
 
+class RedisPeers(Part):
+    """CLIENT LIST of the dependency tells who is connected. `url` should lead to the server itself."""
+
+    kind: Literal["redis"]
+    url: str = Field(pattern=r"^(redis|rediss|unix)://\S+$")
+
+
+class PostgresPeers(Part):
+    """pg_stat_activity of the dependency tells who is connected. `dsn` should lead to the server itself."""
+
+    kind: Literal["postgres"]
+    dsn: str
+
+
+Peers = Annotated[RedisPeers | PostgresPeers, Field(discriminator="kind")]
+"""Where a dependency tells its connections. Qdrant and HTTP servers in general have no such place."""
+
+
+class Interpose(Part):
+    """A Service by which the application reaches a dependency: for the time of a run it leads to a Toxiproxy first.
+
+    Toxiproxy's own Service and pod stay as they are; the proxy in it is made for the run and taken away after it.
+    """
+
+    service: str
+    port: str = Field(description="the link's port of the Service, by its name or number")
+    proxy_selector: dict[str, str] = Field(min_length=1, description="labels of the one pod of Toxiproxy at toxiproxy_url")
+    proxy_port: int = Field(gt=0, lt=65536, description="free port of that pod, on which the proxy listens")
+    other_ports: dict[str, int] = Field(
+        default_factory=dict, description="each further port of the Service -> free port of that pod; they pass as well, without faults"
+    )
+    peers: Peers | None = None
+
+
 class LinkRole(Part):
-    """A dependency's link that passes a Toxiproxy."""
+    """A dependency's link that passes a Toxiproxy, always or (`interpose`) for the time of a run.
+
+    The canary that feels the link asks `canary_path` by HTTP at the proxy (through the API server where it is interposed), or
+    does the least that there is at `canary_url`, which must lead through the link: PING, SELECT 1, or GET.
+    """
 
     kind: Literal["link"]
     toxiproxy_url: str
     proxy: str
-    canary_path: str = Field(description="HTTP path asked through the link to feel it")
+    canary_path: str = Field(default="", description="HTTP path asked through the link to feel it")
+    canary_url: str = Field(default="", pattern=r"^((redis|rediss|postgres|postgresql|http|https)://\S+)?$")
     exposure: MetricSource
+    interpose: Interpose | None = None
+
+    @model_validator(mode="after")
+    def _has_one_canary(self) -> Self:
+        if bool(self.canary_path) == bool(self.canary_url):
+            raise ValueError("give either canary_path (HTTP at the proxy) or canary_url (an address that leads through the link)")
+        return self
 
 
 class ReplicaRole(Part):
@@ -138,6 +184,17 @@ class ReplicaRole(Part):
     replica_dsns: dict[str, str] = Field(description="pod name -> DSN that reaches this replica directly")
     toxiproxy_url: str
     proxies: dict[str, str] = Field(description="pod name -> proxy in front of this replica")
+    link_dsns: dict[str, str] = Field(
+        default_factory=dict, description="pod name -> DSN through its proxy, where that is not the address on which the proxy listens"
+    )
+    interpose: dict[str, Interpose] = Field(default_factory=dict, description="pod name -> the Service by which the application reaches it")
+
+    @model_validator(mode="after")
+    def _feels_what_is_interposed(self) -> Self:
+        for pod in self.interpose:
+            if pod not in self.proxies or pod not in self.link_dsns:
+                raise ValueError(f"interpose.{pod} needs entries of {pod} in proxies (a name) and in link_dsns (through the Service)")
+        return self
 
 
 class RedisRole(Part):

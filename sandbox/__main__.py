@@ -1,4 +1,4 @@
-"""Command line of the sandbox: `python -m sandbox up | plant | status | env | down | prepare | describe | flaws | forget`."""
+"""Command line of the sandbox: `python -m sandbox up | plant | status | env | down | prepare | describe | manifests | flaws | forget`."""
 
 import argparse
 import json
@@ -58,7 +58,12 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("prepare", help="build the cached data (once, some 10 s)").set_defaults(run=_prepare)
     describe = commands.add_parser("describe", help="print the target description that a sandbox would have")
     describe.add_argument("--flaw", action="append", default=[], metavar="NAME", help="refuse a defect that is not known")
+    describe.add_argument("--cluster", action="store_true", help="of the platform that the manifests make, as seen inside its cluster")
     describe.set_defaults(run=_describe)
+    manifests = commands.add_parser("manifests", help="write the platform's manifests for a real cluster")
+    manifests.add_argument("directory", type=Path, help="manifests/platform of a checkout, or a copy of it")
+    manifests.add_argument("--flaw", action="append", default=[], metavar="NAME", help="plant a defect; may be given several times")
+    manifests.set_defaults(run=_manifests)
     commands.add_parser("forget", help="remove the cached data").set_defaults(run=_forget)
     listing = commands.add_parser("flaws", help="list the defects that `up --flaw` can plant")
     listing.add_argument("--json", action="store_true", help="as JSON")
@@ -110,13 +115,27 @@ def _prepare(_: argparse.Namespace) -> int:
 
 def _describe(options: argparse.Namespace) -> int:
     from sandbox import flaws
-    from sandbox.describe import UNKNOWN, Place, description
+    from sandbox.describe import IN_CLUSTER, UNKNOWN, Place, description
 
     try:
         flaws.settings(options.flaw)
     except flaws.UnknownFlawError as error:
         raise SandboxError(str(error)) from error
-    print(description(Place(Path(UNKNOWN), None)), end="")
+    print(description(IN_CLUSTER if options.cluster else Place(Path(UNKNOWN), None)), end="")
+    return 0
+
+
+def _manifests(options: argparse.Namespace) -> int:
+    from sandbox import flaws
+    from sandbox.manifests import write
+
+    try:
+        written = write(options.directory, flaws.settings(options.flaw))
+    except flaws.UnknownFlawError as error:
+        raise SandboxError(str(error)) from error
+    except OSError as error:
+        raise SandboxError(f"{options.directory} cannot be written ({error.strerror}): name a directory that exists") from error
+    print("\n".join(map(str, written)))
     return 0
 
 
@@ -189,14 +208,17 @@ def _down(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if start_ticks(supervisor["pid"]) == supervisor["start_ticks"]:
             os.kill(supervisor["pid"], number)
-        if _gone(state):
+        if _gone(state, supervisor):
             return 0
     raise SandboxError(f"the sandbox '{state.name}' does not end: its supervisor is process {supervisor['pid']}")
 
 
-def _gone(state: StateDirectory) -> bool:
+def _gone(state: StateDirectory, supervisor: dict[str, Any]) -> bool:
+    from sandbox.process import start_ticks
+
     deadline = time.monotonic() + _DOWN_PATIENCE_S
-    while state.is_running():
+    # Its lock goes with the files, before it has removed them all.
+    while state.is_running() or start_ticks(supervisor["pid"]) == supervisor["start_ticks"]:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)

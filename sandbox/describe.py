@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Addresses
+from sandbox.in_cluster import ClusterAddresses
+from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Places
 from sandbox.settings import Settings
 
 TIME_SCALE, LOAD_SCALE = 15, 10
@@ -20,13 +21,38 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a sandbox is. Before it is up, `host:port` of everything is unknown and only the roles are told."""
+    """Where a platform is. Before a sandbox is up, `host:port` of everything is unknown and only the roles are told."""
 
     kubeconfig: Path
-    addresses: Addresses | None
+    addresses: Places | None
+    name: str = "sandbox"
+    context: str = "sandbox"
+    shares_our_machine: bool = True
 
     def service(self, name: str) -> str:
         return UNKNOWN if self.addresses is None else str(self.addresses.service(name))
+
+    def canary(self, link: str, path: str) -> Document:
+        """How the link is felt: where Toxiproxy says that it listens, which in a pod of its own is no address for others."""
+        if self.shares_our_machine or self.addresses is None:
+            return {"canary_path": path}
+        return {"canary_url": f"http://{self.addresses.link(link)}{path}"}
+
+    def link_dsns(self, links: dict[str, str]) -> Document:
+        """The same for replicas, by pod."""
+        if self.shares_our_machine or self.addresses is None:
+            return {}
+        return {"link_dsns": {pod: f"postgresql://media@{self.addresses.link(link)}/media_gateway" for pod, link in links.items()}}
+
+
+IN_CLUSTER = Place(
+    kubeconfig=Path("/etc/chaos/kubeconfig/kubeconfig"),
+    addresses=ClusterAddresses(f".{NAMESPACE}.svc"),
+    name=NAMESPACE,
+    context="in-cluster",
+    shares_our_machine=False,
+)
+"""The platform that `manifests/platform` makes, as a pod of the same cluster sees it."""
 
 
 def description(place: Place) -> str:
@@ -36,10 +62,10 @@ def description(place: Place) -> str:
     """
     document: Document = {
         "version": 1,
-        "name": "sandbox",
+        "name": place.name,
         "scale": {"time": TIME_SCALE, "load": LOAD_SCALE},
-        "shares_our_machine": True,
-        "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": "sandbox", "namespace": NAMESPACE},
+        "shares_our_machine": place.shares_our_machine,
+        "kubernetes": {"kubeconfig": str(place.kubeconfig), "context": place.context, "namespace": NAMESPACE},
         "gateway_url": f"http://{place.service('api-gateway')}",
         "users": {
             "count": USERS,
@@ -116,7 +142,7 @@ def _roles(place: Place) -> Document:
             "kind": "link",
             "toxiproxy_url": toxiproxy,
             "proxy": "qdrant",
-            "canary_path": "/readyz",
+            **place.canary("qdrant", "/readyz"),
             "exposure": _counter("discovery-service", "calls_total", dependency="qdrant"),
         },
         "postgres-replica": {
@@ -126,13 +152,14 @@ def _roles(place: Place) -> Document:
             "replica_dsns": {pod: f"postgresql://media@{place.service(pod)}/media_gateway" for pod in REPLICAS},
             "toxiproxy_url": toxiproxy,
             "proxies": replica_links,
+            **place.link_dsns(replica_links),
         },
         "redis": {"kind": "redis", "url": f"redis://{place.service('redis')}/0", "allow_flush": True},
         "pubnub-link": {
             "kind": "link",
             "toxiproxy_url": toxiproxy,
             "proxy": "pubnub",
-            "canary_path": "/time/0",
+            **place.canary("pubnub", "/time/0"),
             "exposure": _counter("sync-service", "calls_total", dependency="pubnub"),
         },
     }

@@ -1,4 +1,4 @@
-"""The Media Gateway in small, as Kubernetes manifests: what a sandbox applies to its cluster."""
+"""The Media Gateway in small: its workloads, whatever cluster they run in, and as a sandbox applies them to its own."""
 
 import sys
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from sandbox.ports import LINKS, NAMESPACE, REPLICAS, SERVICES, Addresses
+from sandbox.ports import LINKS, NAMESPACE, REPLICAS, SERVICES, Places
 from sandbox.settings import Settings
 
 Manifest = dict[str, Any]
@@ -25,61 +25,108 @@ _STORE_STOP_S = 2  # PostgreSQL lets its clients finish when it is told to stop,
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What the manifests of one sandbox depend on; the directories are on this machine."""
+    """What the workloads of one platform depend on.
 
-    addresses: Addresses
+    `seed` holds what the stores begin with. `volumes` is a directory that outlives the pods; None: each store has an emptyDir.
+    `postgres_programs` None: those of the wheel. `jwt_secret` empty: the pods get it by another way.
+    """
+
+    addresses: Places
     settings: Settings
-    jwt_secret: str
-    postgres_programs: Path
-    postgres_seed: Path
-    volumes: Path
+    seed: Path
+    python: str = sys.executable
+    volumes: Path | None = None
+    postgres_programs: Path | None = None
+    jwt_secret: str = ""
 
     def manifests(self) -> list[Manifest]:
-        """Everything, in an order in which it can be applied."""
-        pods = [*self._stores(), *(self._service(name) for name in SERVICES)]
-        return [_namespace(), *self._networks(), *(_budget(name) for name in SERVICES), *(pod.manifest() for pod in pods)]
+        """Everything for a sandbox's cluster, in an order in which it can be applied."""
+        pods = (workload.manifest() for workload in self.workloads())
+        return [namespace(), *self._networks(), *(budget(name) for name in SERVICES), *pods]
+
+    def workloads(self) -> list["Workload"]:
+        """All of them, stores first."""
+        return [*self._stores(), *(self._service(name) for name in SERVICES)]
+
+    def dependencies(self) -> dict[str, str]:
+        """The environment of every service."""
+        link, service = self.addresses.link, self.addresses.service
+        dsns = [database_url(str(link(name))) for name in LINKS if name.startswith("postgres-replica")]
+        known = {
+            "REDIS_URL": f"redis://{link('redis')}/0",
+            "QDRANT_URL": f"http://{link('qdrant')}",
+            "PUBNUB_ORIGIN": f"http://{link('pubnub')}",
+            "PUBNUB_PUBLISH_KEY": "pub-sandbox",
+            "PUBNUB_SUBSCRIBE_KEY": "sub-sandbox",
+            "POSTGRES_PRIMARY_DSN": database_url(str(link("postgres-primary"))),
+            "POSTGRES_REPLICA_DSNS": ",".join(dsns),
+            **{f"{_MODULES[name].upper()}_URL": f"http://{service(name)}" for name in SERVICES if name != "api-gateway"},
+        }
+        secret = {"JWT_SECRET": self.jwt_secret} if self.jwt_secret else {}
+        return known | secret | self.settings.environment()
+
+    def links(self) -> list[Manifest]:
+        """Toxiproxy's first proxies; the services reach every dependency through one of them."""
+        listener, store = self.addresses.listener, self.addresses.store
+        return [
+            {"name": link, "listen": str(listener(link)), "upstream": str(store(service)), "enabled": True}
+            for link, service in LINKS.items()
+        ]
 
     def _networks(self) -> list[Manifest]:
         """A Service per component, and one per PostgreSQL replica, by which observers reach that replica directly."""
-        named = [self._network(name, {"app": name}) for name in self.addresses.ports]
-        replicas = [self._network(name, {"statefulset.kubernetes.io/pod-name": name}) for name in REPLICAS]
-        return named + replicas
+        return [self._network(name, selector) for name, selector in selectors(self.addresses).items()]
 
     def _network(self, name: str, selector: dict[str, str]) -> Manifest:
         address = self.addresses.service(name)
-        port = {"name": _port_name(selector.get("app", "postgresql")), "port": address.port, "targetPort": address.port}
+        port = {"name": port_name(selector.get("app", "postgresql")), "port": address.port, "targetPort": address.port}
         spec = {"type": "ClusterIP", "clusterIP": address.host, "selector": selector, "ports": [port]}
-        return _object("v1", "Service", name, spec, labels=_labels(selector.get("app", "postgresql-replica")))
+        return object_of("v1", "Service", name, spec, labels=labels_of(selector.get("app", "postgresql-replica")))
 
     def _stores(self) -> list["Workload"]:
-        seeded = {"POSTGRES_BIN": str(self.postgres_programs)}
+        programs = {"POSTGRES_BIN": str(self.postgres_programs)} if self.postgres_programs else {}
         origin = self.addresses.service("postgresql")
         return [
             self._store(
                 "postgresql",
                 "sandbox.postgres primary",
-                seeded | {"POSTGRES_SEED_DIR": str(self.postgres_seed), "VOLUME_DATA": str(self.volumes / "postgresql")},
+                programs | {"POSTGRES_SEED_DIR": str(self.seed / "postgres")} | self._kept("VOLUME_DATA", "postgresql"),
                 stateful=True,
+                volumes=self._own("data"),
             ),
             self._store(
                 "postgresql-replica",
                 "sandbox.postgres replica",
-                seeded | {"PRIMARY_HOST": origin.host, "PRIMARY_PORT": str(origin.port)},
+                programs | {"PRIMARY_HOST": origin.host, "PRIMARY_PORT": str(origin.port)},
                 stateful=True,
                 replicas=len(REPLICAS),
                 volumes=("data",),
             ),
-            self._store("qdrant", "sandbox.qdrant", {"QDRANT_STORAGE": str(self.volumes / "qdrant")}, stateful=True),
+            self._store(
+                "qdrant",
+                "sandbox.qdrant",
+                {"QDRANT_STORAGE": "/data/storage", "QDRANT_SEED_DIR": str(self.seed / "qdrant")} | self._kept("QDRANT_STORAGE", "qdrant"),
+                stateful=True,
+                volumes=self._own("data"),
+            ),
             self._store("redis", "sandbox.valkey", stateful=True, volumes=("data",)),
             self._store("pubnub", "sandbox.pubnub", stateful=True),
-            self._store("toxiproxy", "sandbox.toxiproxy", {"TOXIPROXY_CONFIG_JSON": self._links()}),
+            self._store("toxiproxy", "sandbox.toxiproxy", {"TOXIPROXY_CONFIG_JSON": orjson.dumps(self.links()).decode()}),
         ]
+
+    def _kept(self, variable: str, name: str) -> dict[str, str]:
+        """Where a store's data outlives its pod."""
+        return {} if self.volumes is None else {variable: str(self.volumes / name)}
+
+    def _own(self, volume: str) -> tuple[str, ...]:
+        """The store's emptyDir, where nothing outlives its pod."""
+        return (volume,) if self.volumes is None else ()
 
     def _store(self, name: str, module: str, environment: dict[str, str] | None = None, **options: Any) -> "Workload":
         probe = {"tcpSocket": {"port": self.addresses.ports[name]}}
         return Workload(
             name=name,
-            command=[sys.executable, "-m", *module.split()],
+            command=[self.python, "-m", *module.split()],
             port=self.addresses.ports[name],
             readiness=probe,
             environment=environment or {},
@@ -90,37 +137,14 @@ class Platform:
     def _service(self, name: str) -> "Workload":
         return Workload(
             name=name,
-            command=[sys.executable, "-m", "sandbox.services", _MODULES[name]],
+            command=[self.python, "-m", "sandbox.services", _MODULES[name]],
             port=self.addresses.ports[name],
             readiness={"httpGet": {"path": "/health/ready", "port": "http"}},
             liveness={"httpGet": {"path": "/health", "port": "http"}},
-            environment=self._dependencies() | self.settings.environment(),
+            environment=self.dependencies(),
             replicas=service_replicas(self.settings, name),
             stop_s=_STOP_S,
         )
-
-    def _links(self) -> str:
-        """Toxiproxy's first proxies; the services reach every dependency through one of them."""
-        proxies = [
-            {"name": link, "listen": str(self.addresses.link(link)), "upstream": str(self.addresses.store(service))}
-            for link, service in LINKS.items()
-        ]
-        return orjson.dumps([proxy | {"enabled": True} for proxy in proxies]).decode()
-
-    def _dependencies(self) -> dict[str, str]:
-        link, service = self.addresses.link, self.addresses.service
-        dsns = [database_url(str(link(name))) for name in LINKS if name.startswith("postgres-replica")]
-        return {
-            "REDIS_URL": f"redis://{link('redis')}/0",
-            "QDRANT_URL": f"http://{link('qdrant')}",
-            "PUBNUB_ORIGIN": f"http://{link('pubnub')}",
-            "PUBNUB_PUBLISH_KEY": "pub-sandbox",
-            "PUBNUB_SUBSCRIBE_KEY": "sub-sandbox",
-            "POSTGRES_PRIMARY_DSN": database_url(str(link("postgres-primary"))),
-            "POSTGRES_REPLICA_DSNS": ",".join(dsns),
-            "JWT_SECRET": self.jwt_secret,
-            **{f"{_MODULES[name].upper()}_URL": f"http://{service(name)}" for name in SERVICES if name != "api-gateway"},
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,12 +171,12 @@ class Workload:
         }
         if self.stateful:
             spec |= {"serviceName": self.name, "podManagementPolicy": "Parallel"}
-        return _object("apps/v1", "StatefulSet" if self.stateful else "Deployment", self.name, spec, _labels(self.name))
+        return object_of("apps/v1", "StatefulSet" if self.stateful else "Deployment", self.name, spec, labels_of(self.name))
 
     def _pod_metadata(self) -> Manifest:
         scraped = {"prometheus.io/scrape": "true", "prometheus.io/port": str(self.port), "prometheus.io/path": "/metrics"}
-        annotations = scraped if self.name in SERVICES else {}
-        return {"labels": _labels(self.name) | {"version": "v1"}, "annotations": annotations}
+        annotations = {"annotations": scraped} if self.name in SERVICES else {}
+        return {"labels": labels_of(self.name) | {"version": "v1"}} | annotations
 
     def _pod_spec(self) -> Manifest:
         return {
@@ -166,14 +190,19 @@ class Workload:
             "name": self.name,
             "image": f"media-gateway-sandbox/{self.name}:v1",
             "command": self.command,
-            "ports": [{"name": _port_name(self.name), "containerPort": self.port}],
-            "env": [*_identity(), *({"name": name, "value": value} for name, value in self.environment.items())],
+            "ports": [{"name": port_name(self.name), "containerPort": self.port}],
+            "env": [*identity(), *({"name": name, "value": value} for name, value in self.environment.items())],
             "readinessProbe": self.readiness | {"periodSeconds": 1, "timeoutSeconds": 1, "failureThreshold": 3},
             "volumeMounts": [{"name": name, "mountPath": f"/{name}"} for name in self.volumes],
         }
         if self.liveness is not None:
             container["livenessProbe"] = self.liveness | {"periodSeconds": 10, "timeoutSeconds": 5, "failureThreshold": 3}
         return container
+
+
+def selectors(places: Places) -> dict[str, dict[str, str]]:
+    """Each Service, by name, with the pods behind it: one per component, and one per PostgreSQL replica."""
+    return {name: {"app": name} for name in places.ports} | {name: {"statefulset.kubernetes.io/pod-name": name} for name in REPLICAS}
 
 
 def service_replicas(settings: Settings, name: str) -> int:
@@ -187,27 +216,27 @@ def database_url(address: str) -> str:
     return f"postgresql://media@{address}/media_gateway"
 
 
-def _identity() -> list[Manifest]:
+def identity() -> list[Manifest]:
     paths = {"POD_NAME": "metadata.name", "POD_NAMESPACE": "metadata.namespace", "POD_IP": "status.podIP"}
     return [{"name": name, "valueFrom": {"fieldRef": {"fieldPath": path}}} for name, path in paths.items()]
 
 
-def _namespace() -> Manifest:
+def namespace() -> Manifest:
     labels = {"name": NAMESPACE, "chaos.media-gateway/enabled": "true"}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": NAMESPACE, "labels": labels}}
 
 
-def _budget(name: str) -> Manifest:
-    spec = {"minAvailable": 1, "selector": {"matchLabels": {"app": name}}}
-    return _object("policy/v1", "PodDisruptionBudget", name, spec, _labels(name))
+def budget(name: str, *, at_least: int = 1) -> Manifest:
+    spec = {"minAvailable": at_least, "selector": {"matchLabels": {"app": name}}}
+    return object_of("policy/v1", "PodDisruptionBudget", name, spec, labels_of(name))
 
 
-def _object(version: str, kind: str, name: str, spec: Manifest, labels: dict[str, str]) -> Manifest:
+def object_of(version: str, kind: str, name: str, spec: Manifest, labels: dict[str, str]) -> Manifest:
     metadata = {"name": name, "namespace": NAMESPACE, "labels": labels}
     return {"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec}
 
 
-def _labels(name: str) -> dict[str, str]:
+def labels_of(name: str) -> dict[str, str]:
     return {
         "app": name,
         "app.kubernetes.io/name": name,
@@ -216,6 +245,6 @@ def _labels(name: str) -> dict[str, str]:
     }
 
 
-def _port_name(name: str) -> str:
+def port_name(name: str) -> str:
     """The name of a component's port; Kubernetes allows 15 characters."""
     return {"redis": "redis", "postgresql": "postgresql", "postgresql-replica": "postgresql"}.get(name, "http")

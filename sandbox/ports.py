@@ -2,9 +2,11 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from random import Random
+from typing import Protocol
 
 from sandbox.kube.addresses import stateful_address
 
@@ -37,6 +39,26 @@ class Address:
         return f"{self.host}:{self.port}"
 
 
+class Places(Protocol):
+    """Where everything of one platform listens."""
+
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """One number per component."""
+
+    def service(self, name: str) -> Address:
+        """A Service: one per component, and one per PostgreSQL replica."""
+
+    def store(self, name: str) -> Address:
+        """Where Toxiproxy reaches a store."""
+
+    def link(self, name: str) -> Address:
+        """Where the services reach the link `name`."""
+
+    def listener(self, name: str) -> Address:
+        """Where Toxiproxy listens for it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Addresses:
     """Where everything in one sandbox listens; `prefix` is its /16, such as '127.83', `ports` one number per component."""
@@ -66,6 +88,10 @@ class Addresses:
         """Where Toxiproxy listens for the link `name`."""
         number = tuple(LINKS).index(name) + 1
         return Address(f"{self.prefix}.2.{number}", self.service(LINKS[name]).port)
+
+    def listener(self, name: str) -> Address:
+        """The same: each link has an address of its own."""
+        return self.link(name)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

@@ -4,10 +4,13 @@ import ctypes
 import os
 import pwd
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_ENDED = ("Z", "X")
+"""States in /proc/<pid>/stat of a process that is only still listed."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -17,6 +20,11 @@ class Identity:
 
     uid: int
     gid: int
+
+
+def listening_host(environment: Mapping[str, str], otherwise: str = "") -> str:
+    """Where a pod's server listens: LISTEN_HOST, else on the pod's own address, for the pods of a sandbox share a machine."""
+    return environment.get("LISTEN_HOST") or environment.get("POD_IP") or otherwise
 
 
 def die_with_parent() -> None:
@@ -47,10 +55,11 @@ def give_up_root(identity: Identity | None) -> None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is no such process. Tells it from a later one."""
+    """When a process started, in clock ticks since boot; None when it has ended or never was. Tells it from a later one."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field, the name in brackets, may hold spaces and brackets itself.
-    return int(text.rpartition(")")[2].split()[19])
+    state, *fields = text.rpartition(")")[2].split()
+    return None if state in _ENDED else int(fields[18])

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import secrets
-import shutil
 import signal
 import sys
 from collections.abc import Callable
@@ -134,15 +133,14 @@ class Sandbox:
                 self._write_status()
 
     def _platform(self, seed: Seed) -> Platform:
-        shutil.copytree(seed.qdrant, self._state.volumes / "qdrant")
         (self._state.volumes / "postgresql").mkdir()
         return Platform(
             addresses=self._addresses,
             settings=self._settings,
-            jwt_secret=secrets.token_urlsafe(32),
-            postgres_programs=programs.usable(unprivileged(), self._state.path),
-            postgres_seed=seed.postgres,
+            seed=seed.path,
             volumes=self._state.volumes,
+            postgres_programs=programs.usable(unprivileged(), self._state.path),
+            jwt_secret=secrets.token_urlsafe(32),
         )
 
     def _report(self, readiness: Readiness) -> None:

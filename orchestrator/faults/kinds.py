@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from orchestrator.faults import cache_flush, link_latency, partition, pod_evict, pod_kill, replica_failure
 from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
 from orchestrator.faults.permissions import EVICT_POD, KILL_POD, SCALE_STATEFULSET, Permission
+from orchestrator.interposing.way_back import INTERPOSITION, WayBack
 from probes.clock import Clock
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 
@@ -46,8 +47,18 @@ def make_fault(kind: str, settings: Settings, surroundings: Surroundings) -> Fau
     return KINDS[kind].make(surroundings, settings)
 
 
-def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> Fault:
-    """The fault that a receipt belongs to, ready to heal."""
+class Healer(Protocol):
+    """All that is needed of what a receipt belongs to when only the way back is left."""
+
+    async def heal(self, receipt: Receipt) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> Healer:
+    """The fault, or the interposition, that a receipt belongs to, ready to heal."""
+    if receipt.kind == INTERPOSITION:
+        return WayBack(receipt, description.cluster, clock)
     settings = KINDS[receipt.kind].settings.model_validate(receipt.settings)
     around = Surroundings(receipt.fault, receipt.run_id, description, description.roles[settings.role], clock)
     return make_fault(receipt.kind, settings, around)

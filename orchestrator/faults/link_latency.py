@@ -39,8 +39,7 @@ class LinkLatency:
         self._toxic = f"chaos-{surroundings.run_id}-{surroundings.fault}"
 
     async def preview(self) -> BlastRadius:
-        proxy = await self._link.clean_proxy()
-        return BlastRadius(f"link {proxy.name}", 1, 1)
+        return await self._link.preview()
 
     async def prepare(self, rng: Random) -> Receipt:
         proxy = await self._link.clean_proxy()
@@ -55,7 +54,7 @@ class LinkLatency:
                 "listen": proxy.listen,
                 "upstream": proxy.upstream,
                 "canary_s": await self._link.quick_canary_s(proxy.listen),
-                "counted": await self._link.counted(),
+                **await self._link.counts(),
             },
         )
 

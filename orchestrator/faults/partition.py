@@ -30,8 +30,7 @@ class Partition:
         self._toxics = {"upstream": f"{name}-up", "downstream": f"{name}-down"} if settings.mode == "blackhole" else {}
 
     async def preview(self) -> BlastRadius:
-        proxy = await self._link.clean_proxy()
-        return BlastRadius(f"link {proxy.name}", 1, 1)
+        return await self._link.preview()
 
     async def prepare(self, rng: Random) -> Receipt:
         proxy = await self._link.clean_proxy()
@@ -46,7 +45,7 @@ class Partition:
                 "toxics": list(self._toxics.values()),
                 "listen": proxy.listen,
                 "upstream": proxy.upstream,
-                "counted": await self._link.counted(),
+                **await self._link.counts(),
             },
         )
 

@@ -20,7 +20,7 @@ class Permission:
         return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{f' {self.name}' if self.name else ''}"
 
 
-APPS, LEASES = "apps", "coordination.k8s.io"
+APPS, LEASES, DISCOVERY = "apps", "coordination.k8s.io", "discovery.k8s.io"
 LEASE_NAME, MIRROR_NAME = "chaos-orchestrator", "chaos-orchestrator-ledger"
 OBSERVER = (
     Permission("get", "namespaces"),
@@ -51,3 +51,7 @@ def of_a_run(*, mirrored: bool) -> tuple[Permission, ...]:
 KILL_POD = (Permission("delete", "pods"),)
 EVICT_POD = (Permission("create", "pods", subresource="eviction"),)
 SCALE_STATEFULSET = (Permission("patch", "statefulsets", APPS, "scale"), Permission("patch", "statefulsets", APPS))
+INTERPOSE = (
+    *(Permission(verb, "services") for verb in ("get", "create", "patch", "delete")),
+    Permission("list", "endpointslices", DISCOVERY),
+)

@@ -14,6 +14,7 @@ from orchestrator.faults.base import BlastRadius, Exposure, Proof, Receipt, Surr
 from orchestrator.faults.base import Settings as BaseSettings
 from orchestrator.faults.counters import pods_of
 from orchestrator.faults.link import clean, clean_proxy, proxy_of
+from orchestrator.interposing.passage import Mark, Passage
 from orchestrator.targets.kube import KubeWriter
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clients.kube import KubeReader
@@ -77,11 +78,16 @@ class ReplicaFailure:
         )
 
     async def exposure(self, receipt: Receipt) -> Exposure:
-        before = receipt.data["counted"]
+        before, pod = receipt.data["counted"], str(receipt.data["pod"])
         assert isinstance(before, int)
-        now = await self._transactions(str(receipt.data["pod"]))
+        now = await self._transactions(pod)
         # Each of our two looks is one transaction of its own.
-        return Exposure(max(0, now - before - 1), f"pg_stat_database of {receipt.data['pod']}")
+        calls = Exposure(max(0, now - before - 1), f"pg_stat_database of {pod}")
+        if "mark" not in receipt.data:
+            return calls
+        mark, interpose = Mark.model_validate(receipt.data["mark"]), self._role.interpose[pod]
+        passage = Passage(interpose, self._role.proxies[pod], self._toxiproxy, self._kube)
+        return await passage.exposure(calls, mark, self._around.clock.now())
 
     async def inject(self, receipt: Receipt) -> None:
         if self._settings.mode == "freeze":
@@ -144,15 +150,19 @@ class ReplicaFailure:
         if pod not in self._role.proxies:
             raise TargetError(f"the target description has no proxies entry for {pod}")
         proxy = await clean_proxy(self._toxiproxy, self._role.proxies[pod])
-        return {"listen": proxy.listen, "upstream": proxy.upstream}
+        found: dict[str, JsonValue] = {"listen": proxy.listen, "upstream": proxy.upstream}
+        return found | ({"mark": Mark(t=self._around.clock.now()).model_dump()} if pod in self._role.interpose else {})
 
     def _proxy(self, receipt: Receipt) -> str:
         return self._role.proxies[str(receipt.data["pod"])]
 
     def _link_dsn(self, receipt: Receipt) -> str:
         """The replica's DSN through its proxy: there the freeze is felt."""
+        pod = str(receipt.data["pod"])
+        if pod in self._role.link_dsns:
+            return self._role.link_dsns[pod]
         listen = receipt.data["listen"]
-        before, _, after = self._role.replica_dsns[str(receipt.data["pod"])].partition("@")
+        before, _, after = self._role.replica_dsns[pod].partition("@")
         return f"{before}@{listen}/{after.partition('/')[2]}"
 
     async def _pods(self) -> list[Pod]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import urllib3
@@ -69,17 +69,23 @@ class KubeWriter:
         if status not in (200, 201, 202):
             raise TargetError(f"{what}: the API server answered {status} {document.get('message', '')}".rstrip())
 
-    async def call(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> tuple[int, dict[str, Any]]:
-        """One call: the status and the document that came back. Raises TargetError when there was no answer in time."""
+    async def call(
+        self, method: str, path: str, body: Mapping[str, Any] | Sequence[Mapping[str, Any]] | None = None
+    ) -> tuple[int, dict[str, Any]]:
+        """One call: the status and the document that came back; a list as the body of a PATCH is a JSON patch.
+
+        Raises TargetError when there was no answer in time.
+        """
         sent = b"" if body is None else json.dumps(body).encode()
+        patch = "application/merge-patch+json" if isinstance(body, Mapping) else "application/json-patch+json"
+        kind = patch if method == "PATCH" else "application/json"
         try:
             async with asyncio.timeout(TIMEOUT_S * 1.5):
-                return await asyncio.to_thread(self._blocking_call, method, path, sent)
+                return await asyncio.to_thread(self._blocking_call, method, path, sent, kind)
         except TimeoutError as error:
             raise TargetError(f"{method} {path}: no answer within {TIMEOUT_S * 1.5:g} s") from error
 
-    def _blocking_call(self, method: str, path: str, body: bytes) -> tuple[int, dict[str, Any]]:
-        kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    def _blocking_call(self, method: str, path: str, body: bytes, kind: str) -> tuple[int, dict[str, Any]]:
         settings = self._api.configuration.auth_settings().values()
         headers = {"content-type": kind, "accept": "application/json"} | {
             one["key"]: one["value"] for one in settings if one["in"] == "header"

@@ -15,7 +15,7 @@ RUN = "chaos.media-gateway/run"
 """The owner's mark: the run that wrote it."""
 KEY = "receipts.json"
 MOST_BYTES = 960 * 1024
-"""Source: Kubernetes, Concepts, ConfigMaps: its data cannot exceed 1 MiB. The rest is for its key. A receipt has about 500 bytes."""
+"""Source: Kubernetes, Concepts, ConfigMaps: its data cannot exceed 1 MiB. The rest is for its key. A receipt has a few hundred bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ import httpx
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from orchestrator.errors import TargetError
+from probes.clients.prometheus import samples
 
+RECEIVED = "toxiproxy_proxy_received_bytes_total"
 TIMEOUT_S = 2.0
 TRIES = 3
 
@@ -60,14 +62,46 @@ class Toxiproxy:
         if shown.get("enabled") is not enabled:
             raise TargetError(f"{self.url}: proxy {proxy} was read back as enabled={shown.get('enabled')}")
 
+    async def create(self, proxy: Proxy) -> None:
+        """Make a proxy, enabled and without toxics. Raises TargetError where there is one of this name."""
+        body = {"name": proxy.name, "listen": proxy.listen, "upstream": proxy.upstream, "enabled": True}
+        await self._call("POST", "/proxies", body)
+
+    async def exists(self, name: str) -> bool:
+        return (await self._call("GET", f"/proxies/{name}", tries=TRIES, fine=(404,))).get("name") == name
+
+    async def delete(self, name: str) -> None:
+        """Take a proxy away with its connections; one that is not there is fine."""
+        await self._call("DELETE", f"/proxies/{name}", tries=TRIES, fine=(404,))
+
+    async def received_bytes(self, name: str) -> int:
+        """Bytes that clients of the proxy have sent since the server started. Raises TargetError where it does not count.
+
+        The real server adds a connection's bytes when the connection ends.
+        """
+        response = await self._answer("GET", "/metrics", tries=TRIES)
+        if not response.is_success:
+            raise TargetError(f"Toxiproxy {self.url} has no metrics ({response.status_code}): start it with -proxy-metrics")
+        try:
+            found = samples(response.text, RECEIVED, {"proxy": name, "direction": "upstream"})
+            return int(sum(sample.value for sample in found))
+        except ValueError as error:
+            raise TargetError(f"Toxiproxy {self.url}: {error}") from error
+
     async def recreate(self, proxy: Proxy) -> None:
         """The hard way to clean a proxy: delete it and make it anew, without toxics and enabled."""
-        await self._call("DELETE", f"/proxies/{proxy.name}", tries=TRIES, fine=(404,))
+        await self.delete(proxy.name)
         body = {"name": proxy.name, "listen": proxy.listen, "upstream": proxy.upstream, "enabled": True}
         # Without it the link is down, so this is tried again; 409 is the answer to a try that came through unheard.
         await self._call("POST", "/proxies", body, tries=TRIES, fine=(409,))
 
     async def _call(self, method: str, path: str, body: object = None, *, tries: int = 1, fine: tuple[int, ...] = ()) -> dict[str, Any]:
+        response = await self._answer(method, path, body, tries=tries)
+        if not response.is_success and response.status_code not in fine:
+            raise TargetError(f"Toxiproxy {self.url}: {method} {path} answered {response.status_code} {response.text[:200]}")
+        return _document(response)
+
+    async def _answer(self, method: str, path: str, body: object = None, *, tries: int) -> httpx.Response:
         try:
             async for attempt in AsyncRetrying(
                 stop=stop_after_attempt(tries), wait=wait_fixed(0.1), retry=retry_if_exception_type(httpx.TransportError), reraise=True
@@ -76,9 +110,7 @@ class Toxiproxy:
                     response = await self._http.request(method, path, json=body)
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise TargetError(f"Toxiproxy {self.url}: {method} {path}: {type(error).__name__} {error}".rstrip()) from error
-        if not response.is_success and response.status_code not in fine:
-            raise TargetError(f"Toxiproxy {self.url}: {method} {path} answered {response.status_code} {response.text[:200]}")
-        return _document(response)
+        return response
 
 
 def _document(response: httpx.Response) -> dict[str, Any]:

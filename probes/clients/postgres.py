@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import asyncpg
 
+from probes.clients.connections import OWN_NAME, Connection
 from probes.clients.unreachable import Unreachable, words
 
 TIMEOUT_S = 1.0
@@ -15,6 +16,12 @@ select application_name, state, pg_wal_lsn_diff(pg_current_wal_lsn(), replay_lsn
 from pg_stat_replication where state <> 'backup' order by application_name
 """
 _TRANSACTIONS = "select xact_commit + xact_rollback from pg_stat_database where datname = current_database()"
+_CONNECTIONS = """
+select pid::text || '/' || backend_start::text as identity, host(client_addr) as host,
+    case when state = 'active' then 0 else extract(epoch from clock_timestamp() - state_change) end::float8 as idle_s
+from pg_stat_activity
+where backend_type = 'client backend' and client_addr is not null and application_name <> $1 and pid <> pg_backend_pid()
+"""
 _TROUBLE = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError, TimeoutError)
 
 
@@ -53,10 +60,18 @@ class PostgresReader:
         rows = await self._fetch(_TRANSACTIONS)
         return int(rows[0][0])
 
-    async def _fetch(self, query: str) -> list[asyncpg.Record]:
+    async def connections(self) -> list[Connection]:
+        """Clients of this server over the network, without ours and without its replicas."""
+        rows = await self._fetch(_CONNECTIONS, OWN_NAME)
+        return [Connection(row["identity"], row["host"], row["idle_s"]) for row in rows]
+
+    async def ping(self) -> None:
+        await self._fetch("select 1")
+
+    async def _fetch(self, query: str, *arguments: str) -> list[asyncpg.Record]:
         try:
             async with asyncio.timeout(self._timeout_s * 1.5):
-                return await (await self._connected()).fetch(query)
+                return await (await self._connected()).fetch(query, *arguments)
         except _TROUBLE as error:
             self.close()
             raise Unreachable(self._what, words(error)) from error
@@ -67,5 +82,7 @@ class PostgresReader:
 
     async def _connected(self) -> asyncpg.Connection:
         if self._connection is None or self._connection.is_closed():
-            self._connection = await asyncpg.connect(self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s)
+            self._connection = await asyncpg.connect(
+                self._dsn, timeout=self._timeout_s, command_timeout=self._timeout_s, server_settings={"application_name": OWN_NAME}
+            )
         return self._connection

@@ -1,4 +1,4 @@
-"""A Redis or Valkey server, read-only: INFO, DBSIZE and GET."""
+"""A Redis or Valkey server, read-only: INFO, DBSIZE, GET, PING and CLIENT LIST."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from probes.clients.connections import OWN_NAME, Connection
 from probes.clients.unreachable import Unreachable, words
 
 T = TypeVar("T")
@@ -38,7 +39,12 @@ class RedisReader:
         self._timeout_s = timeout_s
         # The library retries by default: 15 s instead of 1 s on a frozen server.
         self._redis = Redis.from_url(
-            url, socket_timeout=timeout_s, socket_connect_timeout=timeout_s, retry=Retry(NoBackoff(), 0), decode_responses=True
+            url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=timeout_s,
+            retry=Retry(NoBackoff(), 0),
+            decode_responses=True,
+            client_name=OWN_NAME,
         )
 
     async def close(self) -> None:
@@ -61,6 +67,13 @@ class RedisReader:
         value = await self._ask(self._redis.get(key))
         return None if value is None else str(value)
 
+    async def ping(self) -> None:
+        await self._ask(self._redis.ping())
+
+    async def connections(self) -> list[Connection]:
+        """Clients of the server without ours and without its own replicas and masters."""
+        return [_connection(one) for one in await self._ask(self._redis.client_list()) if _is_application(one)]
+
     async def _ask(self, call: Awaitable[T]) -> T:
         try:
             async with asyncio.timeout(self._timeout_s * 1.5):
@@ -78,3 +91,13 @@ def _counters(info: dict[str, Any]) -> CacheCounters:
         keys=sum(int(stats["keys"]) for name, stats in info.items() if name.startswith("db") and isinstance(stats, dict)),
         commands=int(info["total_commands_processed"]),
     )
+
+
+def _is_application(client: dict[str, str]) -> bool:
+    return client.get("name") != OWN_NAME and not set("MS") & set(client.get("flags", ""))
+
+
+def _connection(client: dict[str, str]) -> Connection:
+    """`idle` is in whole seconds; a client that has not asked anything yet was never busy."""
+    asked = client.get("cmd", "NULL") not in ("NULL", "")
+    return Connection(client["id"], client["addr"].rpartition(":")[0].strip("[]"), float(client["idle"]) if asked else None)

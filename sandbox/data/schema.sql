@@ -64,6 +64,15 @@ create table progress (
     primary key (user_id, content_id)
 );
 
+-- Operations that were accepted: one that comes again does nothing.
+create table sync_operations (
+    user_id text not null,
+    operation_id text not null,
+    hlc text not null,
+    created_at timestamptz not null default now(),
+    primary key (user_id, operation_id)
+);
+
 create table sync_outbox (
     id bigserial primary key,
     user_id text not null,

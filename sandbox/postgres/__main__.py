@@ -1,6 +1,7 @@
-"""`python -m sandbox.postgres primary|replica`: prepare a data directory, then become the server.
+"""`python -m sandbox.postgres primary|replica|follows`: prepare a data directory, then become the server; or look at a replica.
 
-Environment of both: POD_IP and PORT (where it listens), POD_NAME, VOLUME_DATA (directory of the data), POSTGRES_BIN.
+Environment of both: POD_IP and PORT (where it listens; LISTEN_HOST instead of POD_IP), POD_NAME, VOLUME_DATA (directory of the
+data), POSTGRES_BIN (without it the wheel's programs), POSTGRES_HBA_FILE (who may connect; without it the seed's: loopback only).
 primary: POSTGRES_SEED_DIR (a data directory to start from). replica: PRIMARY_HOST and PRIMARY_PORT.
 SIGINT stops the server at once ("fast"); SIGTERM waits until the last client has gone.
 """
@@ -10,15 +11,15 @@ import signal
 import sys
 from collections.abc import Mapping
 
-from sandbox.postgres.launch import primary, replica
+from sandbox.postgres.launch import follows, primary, replica
 
-ROLES = {"primary": primary, "replica": replica}
+ROLES = {"primary": primary, "replica": replica, "follows": follows}
 
 
 def main(arguments: list[str], environment: Mapping[str, str]) -> None:
-    """Start the server that `arguments` name; does not return."""
+    """Start the server that `arguments` name, or look at it; does not return."""
     if len(arguments) != 1 or arguments[0] not in ROLES:
-        sys.exit("usage: python -m sandbox.postgres primary|replica")
+        sys.exit("usage: python -m sandbox.postgres primary|replica|follows")
     # Python's own handler only leaves a note: a SIGINT just before we become the server would be forgotten with it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     ROLES[arguments[0]](environment)

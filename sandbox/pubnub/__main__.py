@@ -7,6 +7,7 @@ import signal
 
 from aiohttp import web
 
+from sandbox.process import listening_host
 from sandbox.pubnub.app import Api, Keys
 from sandbox.services.log import configure
 
@@ -19,7 +20,7 @@ _LINE_BYTES = 128 * 1024
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m sandbox.pubnub", description=__doc__)
-    parser.add_argument("--host", default=os.environ.get("POD_IP", "127.0.0.1"))
+    parser.add_argument("--host", default=listening_host(os.environ, "127.0.0.1"))
     parser.add_argument("--port", type=int, default=int(os.environ.get("PORT", "8080")))
     parser.add_argument("--poll-timeout-s", type=float, default=_POLL_TIMEOUT_S)
     return parser.parse_args()

@@ -13,6 +13,7 @@ class Address:
     pod_ip: str
     port: str
     pod_name: str
+    listen_host: str = ""
     redis_url: str = ""
     qdrant_url: str = ""
     pubnub_origin: str = ""
@@ -41,6 +42,11 @@ class Address:
         if not value:
             raise KeyError(f"the environment variable {name.upper()} is not set")
         return value
+
+    @property
+    def host(self) -> str:
+        """Where to listen: LISTEN_HOST, else the pod's own address."""
+        return self.listen_host or self.pod_ip
 
     @property
     def replica_dsns(self) -> list[str]:

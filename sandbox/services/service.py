@@ -212,7 +212,7 @@ async def _serve(service: Service) -> None:
     settings, address = service.settings, service.address
     config = uvicorn.Config(
         service.application(),
-        host=address.pod_ip,
+        host=address.host,
         port=int(address.port),
         http="httptools",
         ws="none",

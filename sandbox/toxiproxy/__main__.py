@@ -58,7 +58,7 @@ async def serve(host: str, port: int, config: bytes) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    proxies = Proxies()
+    proxies = Proxies(host)
     _, error = await proxies.populate(body.parse(config))
     if error is not None:
         raise error

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import cast
 
+from sandbox.dialling import dial
 from sandbox.toxiproxy.clock import Clock
 from sandbox.toxiproxy.link import Link, Outlet
 from sandbox.toxiproxy.metrics import Traffic
@@ -23,6 +24,7 @@ class Route:
 
     host: str
     port: int
+    source: str
     toxics: Mapping[str, Sequence[Toxic]]
     traffic: Mapping[str, Traffic]
     clock: Clock
@@ -143,8 +145,7 @@ class Connection:
 
     async def _dial(self) -> None:
         try:
-            loop = asyncio.get_running_loop()
-            await loop.create_connection(lambda: self._upstream, self._route.host, self._route.port)
+            await dial(lambda: self._upstream, self._route.host, self._route.port, self._route.source)
         except OSError as error:
             self._route.on_dialled(error)
             self.client.transport.close()

@@ -9,16 +9,17 @@ from sandbox.toxiproxy import address
 from sandbox.toxiproxy import body as fields
 from sandbox.toxiproxy.errors import ApiError, bad_body, missing_field, proxy_exists, proxy_not_found
 from sandbox.toxiproxy.metrics import TrafficBook
-from sandbox.toxiproxy.proxy import Proxy
+from sandbox.toxiproxy.proxy import Common, Proxy
 
 
 class Proxies:
     """Proxies by name; changes that have to wait for the network run one after the other."""
 
-    def __init__(self) -> None:
+    def __init__(self, source: str = "") -> None:
+        """`source` is the address from which upstreams are dialled; empty: as the kernel likes."""
         self.book = TrafficBook()
         self._proxies: dict[str, Proxy] = {}
-        self._rng = Random()
+        self._common = Common(self.book, Random(), source)
         self._changing = asyncio.Lock()
 
     def all(self) -> list[Proxy]:
@@ -117,4 +118,4 @@ class Proxies:
             raise missing_field(f"upstream{where}")
         if enabled:
             address.split(upstream)
-        return Proxy(name, listen, upstream, self.book, self._rng), enabled
+        return Proxy(name, listen, upstream, self._common), enabled

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
@@ -14,15 +15,23 @@ from sandbox.toxiproxy.metrics import Labels, TrafficBook
 from sandbox.toxiproxy.toxic import STREAMS, Toxic, new_toxic
 
 
+@dataclass(frozen=True, slots=True)
+class Common:
+    """What all proxies of a server share."""
+
+    book: TrafficBook
+    rng: Random
+    source: str
+
+
 class Proxy:
     """Relays what it accepts on `listen` to `upstream` while it is enabled; toxics outlive a stop."""
 
-    def __init__(self, name: str, listen: str, upstream: str, book: TrafficBook, rng: Random) -> None:
+    def __init__(self, name: str, listen: str, upstream: str, common: Common) -> None:
         self.name = name
         self.listen = listen
         self.upstream = upstream
-        self._book = book
-        self._rng = rng
+        self._common = common
         self._chains: dict[str, list[Toxic]] = {stream: [] for stream in STREAMS}
         self._server: asyncio.Server | None = None
         self._route: Route | None = None
@@ -130,10 +139,11 @@ class Proxy:
         return Route(
             host=upstream_host,
             port=upstream_port,
+            source=self._common.source,
             toxics=self._chains,
-            traffic={stream: self._book.traffic(label) for stream, label in labels.items()},
+            traffic={stream: self._common.book.traffic(label) for stream, label in labels.items()},
             clock=LoopClock(asyncio.get_running_loop()),
-            rng=self._rng,
+            rng=self._common.rng,
             on_dialled=self._dialled,
         )
 

@@ -1,4 +1,7 @@
-"""`python -m sandbox.valkey`: become a Valkey server on POD_IP:PORT that keeps nothing on disk; VOLUME_DATA is its directory."""
+"""`python -m sandbox.valkey`: become a Valkey server on PORT that keeps nothing on disk; VOLUME_DATA is its directory.
+
+It listens on LISTEN_HOST, else on POD_IP.
+"""
 
 import os
 import sys
@@ -6,6 +9,8 @@ from collections.abc import Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
+
+from sandbox.process import listening_host
 
 _MEMORY_LIMIT = "128mb"
 
@@ -22,14 +27,14 @@ def program() -> Path:
 def command(environment: Mapping[str, str]) -> list[str]:
     """The server's command line; a restart is an empty cache."""
     settings = {
-        "bind": environment["POD_IP"],
+        "bind": listening_host(environment),
         "port": environment["PORT"],
         "dir": environment["VOLUME_DATA"],
         "save": "",
         "appendonly": "no",
         "maxmemory": _MEMORY_LIMIT,
         "maxmemory-policy": "allkeys-lru",
-        "protected-mode": "no",  # it listens on loopback only, and without a password
+        "protected-mode": "no",  # it has no password: whoever reaches it may use it
     }
     return [str(program()), *(part for name, value in settings.items() for part in (f"--{name}", value))]
 

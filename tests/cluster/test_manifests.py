@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 import yaml
-from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, Installed, environment_kubeconfig, moved, rendered, until
+from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, WITHIN_S, Installed, environment_kubeconfig, moved, rendered, until
 
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import OBSERVER, Permission, of_a_run
+from orchestrator.faults.permissions import INTERPOSE, OBSERVER, Permission, of_a_run
 from orchestrator.guards import OPT_IN
 from orchestrator.target_lease import TargetLease
 from orchestrator.targets.kube import KubeWriter
@@ -28,6 +28,8 @@ EVERYBODY = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubject
 """What Kubernetes lets any identity create: questions about itself."""
 INJECTOR = {*of_a_run(mirrored=True), *(one for kind in KINDS.values() for one in kind.needs)}
 PLAN_WITHIN_S = 60.0
+LOOK_S = 0.1
+CLOCK = SystemClock()
 STANDS_STILL = {"name": "main", "image": f"{IMAGES}busybox:local", "imagePullPolicy": "IfNotPresent", "command": ["sleep", "600"]}
 TWICE = """
 set -e
@@ -102,6 +104,26 @@ async def test_the_injector_may_do_what_its_faults_need_and_nothing_else(install
     assert await rules(installed.identity("chaos-injector")) == INJECTOR
 
 
+async def test_interposing_is_granted_apart(installed: Installed) -> None:
+    names = {PLATFORM: installed.platform, ORCHESTRATOR: installed.orchestrator}
+    apart = yaml.safe_dump_all(moved(rendered("../interpose"), names))
+    identity = installed.identity("chaos-injector")
+    installed.kubectl("apply", "-f", "-", given=apart)
+    try:
+        await until_rules(identity, {*INJECTOR, *INTERPOSE})
+    finally:
+        installed.kubectl("delete", "-f", "-", given=apart)
+    await until_rules(identity, INJECTOR)
+
+
+async def until_rules(identity: Kubernetes, wanted: set[Permission]) -> None:
+    """The authorizer hears of Roles by a watch of its own, a moment later."""
+    deadline = CLOCK.now() + WITHIN_S
+    while (found := await rules(identity)) != wanted:
+        assert CLOCK.now() < deadline, found ^ wanted
+        await CLOCK.sleep_until(CLOCK.now() + LOOK_S)
+
+
 @pytest.mark.parametrize("account", ["chaos-observer", "chaos-injector"])
 async def test_no_identity_may_do_anything_in_another_namespace(installed: Installed, account: str) -> None:
     for namespace in (installed.orchestrator, "default", "kube-system"):
@@ -145,7 +167,7 @@ async def test_the_injector_does_all_that_it_needs(installed: Installed) -> None
     for document in (a_pod("victim"), a_set("set")):
         installed.kubectl("-n", installed.platform, "apply", "-f", "-", given=yaml.safe_dump(document))
     identity = installed.identity("chaos-injector")
-    lease = TargetLease(LeaseClient(identity), "run-1", SystemClock())
+    lease = TargetLease(LeaseClient(identity), "run-1", CLOCK)
     await lease.take(lambda _said: None)
     assert await lease.renew() == ""
     await lease.give_up()

@@ -51,19 +51,26 @@ class Servers:
         if fresh:
             shutil.rmtree(volume, ignore_errors=True)
         volume.mkdir(exist_ok=True)
-        environment = {
+        command = [sys.executable, "-m", "sandbox.postgres", "replica" if "replica" in name else "primary"]
+        environment = self.environment(name, number)
+        self.running[name] = subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509 - no threads here
+
+    def follows(self, name: str, number: int) -> bool:
+        """Whether the replica is alive and a copy of the primary that there is."""
+        command = [sys.executable, "-m", "sandbox.postgres", "follows"]
+        return subprocess.run(command, env=self.environment(name, number), capture_output=True, check=False).returncode == 0
+
+    def environment(self, name: str, number: int) -> dict[str, str]:
+        return os.environ | {
             "POD_NAME": name,
             "POD_IP": f"127.98.0.{number}",
             "PORT": str(self.port),
-            "VOLUME_DATA": str(volume),
+            "VOLUME_DATA": str(self.directory / name),
             "POSTGRES_BIN": str(programs.usable(unprivileged(), self.directory)),
             "POSTGRES_SEED_DIR": str(self.seed),
             "PRIMARY_HOST": "127.98.0.1",
             "PRIMARY_PORT": str(self.port),
         }
-        role = "replica" if "replica" in name else "primary"
-        command = [sys.executable, "-m", "sandbox.postgres", role]
-        self.running[name] = subprocess.Popen(command, env=os.environ | environment, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)  # noqa: PLW1509 - no threads here
 
     def end(self, name: str, number: int) -> int:
         server = self.running.pop(name)
@@ -129,6 +136,35 @@ async def test_replicas_stream_and_survive_kills(servers: Servers) -> None:
     await until(all_stream)
     await shows_writes(servers, "user-3")
     assert servers.end("postgresql-replica-0", signal.SIGINT) == 0
+
+
+async def test_a_replica_of_a_primary_that_is_lost_with_its_data_copies_the_new_one(servers: Servers) -> None:
+    names = {f"postgresql-replica-{number}" for number in range(3)}
+
+    async def all_stream() -> bool:
+        return await servers.streaming() == names
+
+    await until(all_stream)
+    await shows_writes(servers, "user-of-the-first")
+    assert servers.follows("postgresql-replica-0", 2)
+    servers.end("postgresql-0", signal.SIGKILL)
+    assert servers.follows("postgresql-replica-0", 2), "a primary that is away is no reason to give the replica up"
+    servers.start("postgresql-0", 1)
+
+    async def told_apart() -> bool:
+        return not any(servers.follows(f"postgresql-replica-{number}", number + 2) for number in range(3))
+
+    await until(told_apart)
+    for number in range(3):
+        servers.end(f"postgresql-replica-{number}", signal.SIGKILL)
+        servers.start(f"postgresql-replica-{number}", number + 2, fresh=False)
+    await until(all_stream)
+    await shows_writes(servers, "user-of-the-second")
+    assert servers.follows("postgresql-replica-0", 2)
+    for number in (2, 3, 4):
+        assert await servers.fetch(number, "select user_id from watchlist") == [("user-of-the-second",)]
+    servers.end("postgresql-replica-0", signal.SIGKILL)
+    assert not servers.follows("postgresql-replica-0", 2)
 
 
 async def shows_writes(servers: Servers, user: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import signal
 import subprocess
@@ -85,6 +86,30 @@ def test_a_killed_run_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict
     assert again.wait() == 0
     assert "nothing is left behind" in again.output.read_text()
     assert told(command, outlasting) == []
+
+
+def test_a_run_that_is_gone_with_its_guardian_and_folder_is_healed_by_any_machine(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    """From its receipts on the target; until then every other run is refused there, wherever it is started."""
+    command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    # All at one instant, so that none of them sees another die.
+    pids = marked(command.mark)
+    for number in (signal.SIGSTOP, signal.SIGKILL):
+        for pid in pids:
+            os.kill(pid, number)
+    command.process.wait(10)
+    command.folder.rename(tmp_path / "another-machine")
+    sentence = "has pubnub-partition on sandbox; when it goes no more, heal it: orchestrator heal --target sandbox"
+    gate = start(fresh(tmp_path), "orchestrator", "gate", str(EXPERIMENTS / "smoke.json"), **outlasting)
+    assert gate.wait() == 3, gate.said()
+    assert sentence in gate.errors.read_text()
+    assert not proxies(outlasting)["pubnub"]["enabled"]
+    heal = start(fresh(tmp_path), "orchestrator", "heal", "--target", "sandbox", **outlasting)
+    assert heal.wait() == 0, heal.said()
+    assert "pubnub-partition (partition) on link pubnub" in heal.output.read_text()
+    assert heal.output.read_text().endswith(": healed and read back\n")
+    assert proxies(outlasting)["pubnub"]["enabled"]
+    dry = start(fresh(tmp_path), "orchestrator", "plan", str(EXPERIMENTS / "smoke.json"), **outlasting)
+    assert dry.wait() == 0, dry.said()
 
 
 def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outlasting: dict[str, str]) -> None:

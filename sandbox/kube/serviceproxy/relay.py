@@ -6,8 +6,11 @@ import struct
 from collections.abc import Sequence
 from typing import cast
 
+from sandbox.dialling import dial
+
 Address = tuple[str, int]
 
+LOCALHOST = "127.0.0.1"
 _CONNECT_TIMEOUT_S = 2.0
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
@@ -94,8 +97,11 @@ class ClientHalf(_Half):
             self._connecting.cancel()
 
     async def _connect(self, client: asyncio.Transport) -> None:
+        # As on a real node a pod sees the address of its client; who has none of its own needs none.
+        peer = client.get_extra_info("peername")
+        source = "" if peer is None or peer[0] == LOCALHOST else str(peer[0])
         for host, port in self._backend.candidates():
-            upstream = await _open(host, port)
+            upstream = await _open(host, port, source)
             if upstream is None:
                 continue
             if client.is_closing() or upstream.is_closing():
@@ -107,11 +113,10 @@ class ClientHalf(_Half):
         reset(client)
 
 
-async def _open(host: str, port: int) -> asyncio.Transport | None:
+async def _open(host: str, port: int, source: str) -> asyncio.Transport | None:
     try:
         async with asyncio.timeout(_CONNECT_TIMEOUT_S):
-            transport, _ = await asyncio.get_running_loop().create_connection(_Half, host, port)
-            return transport
+            return await dial(_Half, host, port, source)
     except (OSError, TimeoutError):
         return None
 

@@ -34,7 +34,6 @@ class Sync(Service):
         self._journal = Journal(self._primary, address.pod_name)
         self._publisher = Publisher(self._primary, self._pubnub, settings)
         self.guards = {"pubnub": self._pubnub.guard}
-        self._prepared = False
 
     def routes(self) -> list[Route]:
         """The user's watchlist and positions."""
@@ -45,27 +44,17 @@ class Sync(Service):
         ]
 
     def is_ready(self) -> bool:
-        """The primary answers and has the tables."""
-        return self._prepared and self._primary.alive
+        """The primary answers."""
+        return self._primary.alive
 
     async def start(self) -> None:
-        """Starts the publisher once the tables are there."""
-        self.in_background(self._work())
+        """Meets the primary, and starts the publisher."""
+        self.in_background(self._forget())
+        self.in_background(self._publisher.run())
 
     async def stop(self) -> None:
         """Gives the connections back."""
         await asyncio.gather(self._primary.close(), self._pubnub.upstream.close())
-
-    async def _work(self) -> None:
-        while not self._prepared:
-            try:
-                await self._journal.prepare()
-                self._prepared = True
-            except DatabaseDown as error:
-                self.log.warning("the primary is away", extra={"cause": str(error)})
-                await asyncio.sleep(self.settings.database_recheck_s)
-        self.in_background(self._forget())
-        await self._publisher.run()
 
     async def _forget(self) -> None:
         while True:

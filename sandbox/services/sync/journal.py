@@ -10,15 +10,8 @@ from sandbox.services.crdt import Element, HybridClock, Register, Stamp
 from sandbox.services.database import Connection, Server, Work
 from sandbox.services.sync.operation import Operation, Progress
 
-_OPERATIONS = """
-CREATE TABLE IF NOT EXISTS sync_operations (
-    user_id text NOT NULL, operation_id text NOT NULL, hlc text NOT NULL, created_at timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (user_id, operation_id)
-)
-"""
 # Users' changes are ordered by this lock, so that the outbox ids of a user are in the order of the commits.
 _LOCK = "SELECT pg_advisory_xact_lock(1, hashtext($1))"
-_LOCK_TABLES = "SELECT pg_advisory_xact_lock(0, 0)"
 _REMEMBER = "INSERT INTO sync_operations (user_id, operation_id, hlc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING RETURNING hlc"
 _REMEMBERED = "SELECT hlc FROM sync_operations WHERE user_id = $1 AND operation_id = $2"
 _FORGET = "DELETE FROM sync_operations WHERE created_at < now() - make_interval(secs => $1)"
@@ -54,16 +47,6 @@ class Journal:
     def __init__(self, primary: Server, node: str) -> None:
         self._primary = primary
         self._clock = HybridClock(node, lambda: time.time_ns() // 1_000_000)
-
-    async def prepare(self) -> None:
-        """Makes the table of known operations, unless another replica did."""
-
-        async def work(connection: Connection) -> None:
-            async with connection.transaction():
-                await connection.execute(_LOCK_TABLES)
-                await connection.execute(_OPERATIONS)
-
-        await self._primary.run(work)
 
     async def forget(self, *, older_than_s: float) -> None:
         """Drops operations that nobody will repeat any more."""

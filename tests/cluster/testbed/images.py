@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -47,17 +48,17 @@ def base_images(folders: Folders) -> list[Image]:
 def build_images(folders: Folders, images: Iterable[Image]) -> list[Path]:
     """An archive of each; returns their paths."""
     folders.images.mkdir(parents=True, exist_ok=True)
-    stage = folders.cache / "stage"
     archives = []
     for image in images:
-        shutil.rmtree(stage, ignore_errors=True)
-        rootfs.busybox(stage)
-        if image.fill is not None:
-            image.fill(stage)
-        archive = folders.images / f"{image.name}.tar"
-        write_archive(archive, image.reference, stage, image.config)
+        # A name of its own: another checkout may build at the same time, in the same cache.
+        with tempfile.TemporaryDirectory(prefix="stage-", dir=folders.cache) as name:
+            stage = Path(name)
+            rootfs.busybox(stage)
+            if image.fill is not None:
+                image.fill(stage)
+            archive = folders.images / f"{image.name}.tar"
+            write_archive(archive, image.reference, stage, image.config)
         archives.append(archive)
-    shutil.rmtree(stage, ignore_errors=True)
     return archives
 
 

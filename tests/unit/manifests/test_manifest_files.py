@@ -11,7 +11,7 @@ import yaml
 from orchestrator.binding import bind
 from orchestrator.experiment_file import read_experiment
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import LEASE, MIRROR, OBSERVER, Permission
+from orchestrator.faults.permissions import INTERPOSE, LEASE, MIRROR, OBSERVER, Permission
 from orchestrator.guardian import HEAL_WITHIN_S
 from orchestrator.guardian_process import END_WITHIN_S
 from orchestrator.guards import OPT_IN
@@ -38,9 +38,9 @@ def ours() -> list[Path]:
     return sorted(path for path in MANIFESTS.rglob("kustomization.yaml") if "platform" not in path.relative_to(MANIFESTS).parts)
 
 
-def granted(name: str) -> set[Permission]:
+def granted(name: str, *, folder: str = "access") -> set[Permission]:
     """What the Role of this name allows."""
-    roles = [document for path in (MANIFESTS / "access").glob("*.yaml") for document in documents(path) if document["kind"] == "Role"]
+    roles = [document for path in (MANIFESTS / folder).glob("*.yaml") for document in documents(path) if document["kind"] == "Role"]
     (role,) = [role for role in roles if role["metadata"]["name"] == name]
     return {
         Permission(verb, resource.partition("/")[0], group, resource.partition("/")[2], name)
@@ -52,9 +52,9 @@ def granted(name: str) -> set[Permission]:
     }
 
 
-def holders() -> dict[str, set[str]]:
+def holders(folder: str = "access") -> dict[str, set[str]]:
     """Role -> ServiceAccounts that are bound to it."""
-    bindings = [document for path in (MANIFESTS / "access").glob("*.yaml") for document in documents(path)]
+    bindings = [document for path in (MANIFESTS / folder).glob("*.yaml") for document in documents(path)]
     return {
         document["roleRef"]["name"]: {subject["name"] for subject in document["subjects"]}
         for document in bindings
@@ -98,6 +98,14 @@ def test_writing_is_the_injectors_alone() -> None:
     assert found.pop("chaos-observer") == {"chaos-observer", "chaos-injector"}
     assert found == {name: {"chaos-injector"} for name in ("chaos-run", *(role_of(kind) for kind, entry in KINDS.items() if entry.needs))}
     assert {one.verb for one in OBSERVER} <= {"get", "list", "watch"}
+
+
+def test_who_interposes_may_do_that_and_only_where_an_overlay_asks_for_it() -> None:
+    assert granted("chaos-interpose", folder="interpose") == set(INTERPOSE)
+    assert holders("interpose") == {"chaos-interpose": {"chaos-injector"}}
+    assert one("interpose/kustomization.yaml")["namespace"] == one("access/kustomization.yaml")["namespace"]
+    others = [path for path in ours() if any("interpose" in name for name in documents(path)[0].get("resources", ()))]
+    assert others == []
 
 
 def test_the_pod_has_time_to_heal_before_it_is_killed() -> None:
