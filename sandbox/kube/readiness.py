@@ -50,7 +50,7 @@ def _expected(store: Store, namespace: str) -> Iterator[tuple[str, str]]:
         service = store.get(SERVICES.key, namespace_of(entry), owner)
         if service is None or service["spec"]["clusterIP"] == "None":
             continue
-        if any(endpoint["conditions"]["ready"] for endpoint in entry["endpoints"]):
+        if any(endpoint["conditions"]["ready"] for endpoint in entry["endpoints"] or ()):
             resolved = {port["name"] for port in entry["ports"]}
             for port in service["spec"].get("ports", ()):
                 if port.get("name", "") in resolved:
