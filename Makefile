@@ -9,7 +9,7 @@ TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
 # What runs on a real cluster. The images of the test cluster are made before.
 CLUSTER_TESTS := tests/contract/kube tests/cluster
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-packages fuzz lock clean set-up set-up-test
+.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-images cluster-packages cluster-suite cluster-test fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16

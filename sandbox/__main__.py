@@ -208,14 +208,17 @@ def _down(options: argparse.Namespace) -> int:
     for number in (signal.SIGTERM, signal.SIGKILL):
         if start_ticks(supervisor["pid"]) == supervisor["start_ticks"]:
             os.kill(supervisor["pid"], number)
-        if _gone(state):
+        if _gone(state, supervisor):
             return 0
     raise SandboxError(f"the sandbox '{state.name}' does not end: its supervisor is process {supervisor['pid']}")
 
 
-def _gone(state: StateDirectory) -> bool:
+def _gone(state: StateDirectory, supervisor: dict[str, Any]) -> bool:
+    from sandbox.process import start_ticks
+
     deadline = time.monotonic() + _DOWN_PATIENCE_S
-    while state.is_running():
+    # Its lock goes with the files, before it has removed them all.
+    while state.is_running() or start_ticks(supervisor["pid"]) == supervisor["start_ticks"]:
         if time.monotonic() > deadline:
             return False
         time.sleep(0.05)

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _PR_SET_PDEATHSIG = 1
+_ENDED = ("Z", "X")
+"""States in /proc/<pid>/stat of a process that is only still listed."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -53,10 +55,11 @@ def give_up_root(identity: Identity | None) -> None:
 
 
 def start_ticks(pid: int) -> int | None:
-    """When a process started, in clock ticks since boot; None when there is no such process. Tells it from a later one."""
+    """When a process started, in clock ticks since boot; None when it has ended or never was. Tells it from a later one."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
         return None
     # The second field, the name in brackets, may hold spaces and brackets itself.
-    return int(text.rpartition(")")[2].split()[19])
+    state, *fields = text.rpartition(")")[2].split()
+    return None if state in _ENDED else int(fields[18])

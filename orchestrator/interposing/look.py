@@ -37,7 +37,8 @@ async def look(link: InterposedLink, services: ServiceClient, toxiproxy: Toxipro
         raise TargetError(f"there is no Service {name} to interpose")
     upstream = await services.read(name + UPSTREAM_SUFFIX)
     if upstream is not None:
-        raise TargetError(f"Service {name} is interposed already, by {upstream.owner or 'somebody else'}: see Service {upstream.name}")
+        owner = f"run {upstream.owner}; when that is over: orchestrator heal runs/{upstream.owner}" if upstream.owner else "somebody else"
+        raise TargetError(f"Service {name} is interposed already (Service {upstream.name} is there), by {owner}")
     switch = planned_switch(link, service)
     pod = await proxy_pod(kube, link.interpose)
     if Selector(service.selector).matches(pod.labels):

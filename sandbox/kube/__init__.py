@@ -13,6 +13,6 @@ Where it differs from a real cluster, on purpose:
 - when the process that runs the cluster is killed, every container's process dies with it, but not what that process
   had forked, unless it goes by itself (as PostgreSQL's processes do) or sets PR_SET_PDEATHSIG;
 - a Service with no ready endpoint refuses at once (kube-proxy rejects about once a second and lets others hang);
-- server-side apply merges but tracks no field owners;
+- server-side apply knows the fields that others applied, not those that they changed by other verbs, and shows no managedFields;
 - of protobuf bodies only a few kinds are read (protobuf.py); the others are refused with 415.
 """

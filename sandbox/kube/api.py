@@ -1,12 +1,13 @@
-"""The API server: HTTPS on 127.0.0.1, a bearer token, and the way from a request to who answers it."""
+"""The API server: HTTPS on 127.0.0.1, who asks and whether he may, and the way from a request to who answers it."""
 
-import hmac
 import logging
 import ssl
 
 from aiohttp import web
 
 from sandbox.kube import discovery, errors
+from sandbox.kube.authorization import Attributes, allowed
+from sandbox.kube.identity import Identities, User
 from sandbox.kube.kubelet import Kubelet
 from sandbox.kube.paths import Target, parse
 from sandbox.kube.podproxy import PodProxy
@@ -18,6 +19,7 @@ from sandbox.kube.verbs import Verbs
 log = logging.getLogger(__name__)
 
 _LARGEST_BODY_BYTES = 3 * 1024 * 1024
+_VERBS = {"GET": "get", "HEAD": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _HEALTH_PATHS = ("/healthz", "/livez", "/readyz")
 
 
@@ -25,9 +27,9 @@ class ApiServer:
     def __init__(self, registry: Registry, kubelet: Kubelet, token: str) -> None:
         self._registry = registry
         self._kubelet = kubelet
-        self._verbs = Verbs(registry)
+        self._identities = Identities(registry.store, token)
+        self._verbs = Verbs(registry, self._identities)
         self._proxy = PodProxy(registry)
-        self._authorization = f"Bearer {token}".encode()
         self._runner: web.AppRunner | None = None
 
     async def start(self, context: ssl.SSLContext) -> str:
@@ -47,8 +49,8 @@ class ApiServer:
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         try:
-            self._authenticate(request)
-            return await self._serve(request)
+            user = self._identities.of(request.headers.get("Authorization", ""))
+            return await self._serve(request, user)
         except errors.ApiError as error:
             return json_answer(error.status(), error.code)
         except web.HTTPRequestEntityTooLarge:
@@ -58,12 +60,7 @@ class ApiServer:
             log.exception("%s %s", request.method, request.path)
             return json_answer(errors.ApiError(500, "InternalError", f"Internal error: {error!r}").status(), 500)
 
-    def _authenticate(self, request: web.Request) -> None:
-        given = request.headers.get("Authorization", "").encode()
-        if not hmac.compare_digest(given, self._authorization):
-            raise errors.unauthorized()
-
-    async def _serve(self, request: web.Request) -> web.StreamResponse:
+    async def _serve(self, request: web.Request, user: User) -> web.StreamResponse:
         path = request.rel_url.raw_path
         if request.method == "GET":
             if path in _HEALTH_PATHS:
@@ -73,9 +70,20 @@ class ApiServer:
             if document is not None:
                 is_aggregated = document.get("kind") == "APIGroupDiscoveryList"
                 return json_answer(document, 200, discovery.AGGREGATED_TYPE if is_aggregated else "application/json")
-        return await self._serve_target(request, parse(path))
+        target = parse(path)
+        self._authorize(request, user, target)
+        return await self._serve_target(request, user, target)
 
-    async def _serve_target(self, request: web.Request, target: Target) -> web.StreamResponse:
+    def _authorize(self, request: web.Request, user: User, target: Target) -> None:
+        """Raises ApiError 403."""
+        resource = target.resource
+        # Of a proxied request the name carries the port.
+        name = target.name.split(":")[0] if target.subresource == "proxy" else target.name
+        asked = Attributes(_verb(request, target), resource.group, resource.plural, target.subresource, target.namespace, name)
+        if not allowed(self._registry.store, user, asked):
+            raise errors.forbidden(resource.plural, resource.group, name, asked.refusal(user))
+
+    async def _serve_target(self, request: web.Request, user: User, target: Target) -> web.StreamResponse:
         if target.subresource == "proxy":
             return await self._proxy.serve(request, target)
         if request.method == "GET":
@@ -83,4 +91,13 @@ class ApiServer:
                 return await serve_log(request, self._verbs.current(target), self._kubelet)
             if flag(request, "watch"):
                 return await serve_watch(request, target, self._registry.store)
-        return await self._verbs.serve(request, target)
+        return await self._verbs.serve(request, user, target)
+
+
+def _verb(request: web.Request, target: Target) -> str:
+    """What RBAC calls this request."""
+    if target.name:
+        return _VERBS.get(request.method, request.method.lower())
+    if request.method == "GET":
+        return "watch" if flag(request, "watch") else "list"
+    return "deletecollection" if request.method == "DELETE" else _VERBS.get(request.method, request.method.lower())

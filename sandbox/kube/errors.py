@@ -99,6 +99,14 @@ def too_large_revision(wanted: int, current: int) -> ApiError:
     return ApiError(504, "Timeout", f"Too large resource version: {wanted}, current: {current}", {})
 
 
+def apply_conflict(fields: list[tuple[str, str]]) -> ApiError:
+    """Of managers and the paths of their fields, at least one."""
+    said = [f'conflict with "{manager}": {path}' for manager, path in fields]
+    message = f"Apply failed with {len(said)} conflict{'s' if len(said) > 1 else ''}: {'; '.join(said)}"
+    causes = [{"reason": "FieldManagerConflict", "message": f'conflict with "{manager}"', "field": path} for manager, path in fields]
+    return ApiError(409, "Conflict", message, {"causes": causes})
+
+
 def violates_budget(name: str, desired: int, current: int) -> ApiError:
     cause = f"The disruption budget {name} needs {desired} healthy pods and has {current} currently"
     message = "Cannot evict pod as it would violate the pod's disruption budget."

@@ -1,11 +1,11 @@
-"""What exists in a fresh cluster: four namespaces and two nodes."""
+"""What exists in a fresh cluster: four namespaces, two nodes and a role that may do everything."""
 
 import os
 import platform
 
 from sandbox.kube.objects import Object, now
 from sandbox.kube.registry import Registry
-from sandbox.kube.resources import NAMESPACES, NODES, SERVICE_ACCOUNTS
+from sandbox.kube.resources import CLUSTER_ROLES, NAMESPACES, NODES, SERVICE_ACCOUNTS
 
 VERSION = "v1.35.0"
 _NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
@@ -18,9 +18,12 @@ def node_address(prefix: str, number: int) -> str:
 
 
 def bootstrap(registry: Registry, prefix: str) -> None:
-    """Create the namespaces and nodes."""
+    """Create them."""
     for name in _NAMESPACES:
         registry.create(NAMESPACES, "", {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    everything = {"apiGroups": ["*"], "resources": ["*"], "verbs": ["*"]}
+    role = {"apiVersion": CLUSTER_ROLES.api_version, "kind": CLUSTER_ROLES.kind, "metadata": {"name": "cluster-admin"}}
+    registry.create(CLUSTER_ROLES, "", {**role, "rules": [everything]})
     for number in range(1, _NODE_COUNT + 1):
         registry.create(NODES, "", _node(f"sandbox-node-{number}", node_address(prefix, number)))
 

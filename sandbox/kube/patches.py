@@ -101,7 +101,7 @@ def _merge_member(result: Object, key: str, value: Any) -> None:
 def _merge_list(name: str, old: list[Any], patch: list[Any]) -> list[Any]:
     if name in _UNION_LISTS:
         return old + [item for item in patch if item not in old]
-    key = _merge_key(name, old + patch)
+    key = merge_key(name, old + patch)
     if key is None or {"$patch": "replace"} in patch:
         return [item for item in patch if item != {"$patch": "replace"}]
     merged = list(old)
@@ -110,7 +110,8 @@ def _merge_list(name: str, old: list[Any], patch: list[Any]) -> list[Any]:
     return merged
 
 
-def _merge_key(name: str, items: list[Any]) -> str | None:
+def merge_key(name: str, items: list[Any]) -> str | None:
+    """The key by which items of a list of this name are told apart; None for a list that is one value."""
     for key in _MERGE_KEYS.get(name, ()):
         if any(isinstance(item, dict) and key in item for item in items):
             return key

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from sandbox.kube import errors, patches, validation
 from sandbox.kube.addresses import service_pool
+from sandbox.kube.applying import Owners, fields_of
 from sandbox.kube.defaults import apply_defaults
 from sandbox.kube.objects import Object, clone, format_time, is_deleting, name_of, now, random_suffix, uid_of
 from sandbox.kube.resources import NAMESPACES, PODS, SERVICES, Resource
@@ -37,12 +38,21 @@ class DeleteOptions:
     dry_run: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Manager:
+    """Who applies, and whether he takes fields from others."""
+
+    name: str
+    force: bool = False
+
+
 class Registry:
     """The one way to change objects; both the API and the controllers use it. Everything raises ApiError."""
 
     def __init__(self, store: Store, prefix: str) -> None:
         self.store = store
         self._service_addresses = service_pool(prefix)
+        self._owners = Owners()
 
     def get(self, resource: Resource, namespace: str, name: str) -> Object:
         found = self.store.get(resource.key, namespace, name)
@@ -169,6 +179,19 @@ class Registry:
         merged = patches.apply_patch(patches.APPLY, current, obj)
         return self.update(resource, namespace, merged, dry_run=dry_run)
 
+    def apply_as(self, resource: Resource, namespace: str, obj: Object, manager: Manager, *, dry_run: bool = False) -> Object:
+        """Create the object, or change the one of that name, in the name of a manager who then owns these fields."""
+        current = self.store.get(resource.key, namespace, obj["metadata"]["name"])
+        if current is None:
+            made = self.create(resource, namespace, obj, dry_run=dry_run)
+            managers = {manager.name: set(fields_of(obj))}
+        else:
+            applied = self._owners.apply(current, obj, manager.name, force=manager.force)
+            made, managers = self.update(resource, namespace, applied.object, dry_run=dry_run), applied.managers
+        if not dry_run:
+            self._owners.remember(made, managers)
+        return made
+
     def mutate(self, resource: Resource, namespace: str, name: str, change: Mutation) -> Object | None:
         """Change any part of an object, as the system's own parts may; None when it is gone."""
         current = self.store.get(resource.key, namespace, name)
@@ -243,5 +266,6 @@ class Registry:
     def _remove(self, resource: Resource, obj: Object) -> Object:
         if resource is SERVICES:
             self._service_addresses.release(obj["spec"]["clusterIP"])
+        self._owners.forget(obj)
         self.store.remove(resource.key, obj["metadata"].get("namespace", ""), name_of(obj))
         return obj

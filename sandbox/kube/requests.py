@@ -10,7 +10,7 @@ from aiohttp import web
 from sandbox.kube import errors, protobuf
 from sandbox.kube.objects import Object
 from sandbox.kube.paths import Target
-from sandbox.kube.registry import DeleteOptions
+from sandbox.kube.registry import DeleteOptions, Manager
 from sandbox.kube.resources import Resource
 from sandbox.kube.selectors import Predicate, field_predicate, label_predicate
 
@@ -72,6 +72,14 @@ def _checked_dry_run(values: Any) -> bool:
     if list(values) != ["All"]:
         raise errors.bad_request(f"dryRun: Unsupported value: {values}: supported values: All")
     return True
+
+
+def manager(request: web.Request) -> Manager:
+    """Who applies. Raises ApiError 422 when that is not said."""
+    name = request.query.get("fieldManager", "")
+    if not name:
+        raise errors.invalid("PatchOptions", "meta.k8s.io", "", "fieldManager", "Required value: is required for apply patch")
+    return Manager(name, flag(request, "force"))
 
 
 def predicate(request: web.Request, target: Target) -> Predicate:

@@ -97,7 +97,7 @@ NODES = Resource(
     subresources=("status",),
     fields=("spec.unschedulable",),
 )
-SERVICE_ACCOUNTS = Resource(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",))
+SERVICE_ACCOUNTS = Resource(plural="serviceaccounts", kind="ServiceAccount", short_names=("sa",), subresources=("token",))
 DEPLOYMENTS = Resource(
     group="apps",
     plural="deployments",
@@ -126,6 +126,7 @@ STATEFUL_SETS = Resource(
     subresources=("status", "scale"),
     generation=True,
 )
+CONTROLLER_REVISIONS = Resource(group="apps", plural="controllerrevisions", kind="ControllerRevision")
 ENDPOINT_SLICES = Resource(group="discovery.k8s.io", plural="endpointslices", kind="EndpointSlice")
 LEASES = Resource(group="coordination.k8s.io", plural="leases", kind="Lease")
 DISRUPTION_BUDGETS = Resource(
@@ -136,6 +137,11 @@ DISRUPTION_BUDGETS = Resource(
     subresources=("status",),
     generation=True,
 )
+RBAC = "rbac.authorization.k8s.io"
+ROLES = Resource(group=RBAC, plural="roles", kind="Role")
+ROLE_BINDINGS = Resource(group=RBAC, plural="rolebindings", kind="RoleBinding")
+CLUSTER_ROLES = Resource(group=RBAC, plural="clusterroles", kind="ClusterRole", namespaced=False)
+CLUSTER_ROLE_BINDINGS = Resource(group=RBAC, plural="clusterrolebindings", kind="ClusterRoleBinding", namespaced=False)
 ACCESS_REVIEWS = Resource(
     group="authorization.k8s.io",
     plural="selfsubjectaccessreviews",
@@ -156,9 +162,14 @@ ALL = (
     DEPLOYMENTS,
     REPLICA_SETS,
     STATEFUL_SETS,
+    CONTROLLER_REVISIONS,
     ENDPOINT_SLICES,
     LEASES,
     DISRUPTION_BUDGETS,
+    ROLES,
+    ROLE_BINDINGS,
+    CLUSTER_ROLES,
+    CLUSTER_ROLE_BINDINGS,
     ACCESS_REVIEWS,
 )
 

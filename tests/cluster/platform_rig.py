@@ -62,16 +62,14 @@ class Installed:
     def forward(self, service: str, port: int) -> Iterator[int]:
         """A port on this machine that leads to one pod of a Service, for as long as that pod lives."""
         command = self._command("port-forward", f"service/{service}", f":{port}")
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        try:
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
-            told = FORWARDING.search(process.stdout.readline())
-            assert told is not None, f"kubectl forwards nothing to {service}:{port}"
-            yield int(told[1])
-        finally:
-            process.terminate()
-            process.wait(CALL_WITHIN_S)
-            process.stdout.close()
+            try:
+                told = FORWARDING.search(process.stdout.readline())
+                assert told is not None, f"kubectl forwards nothing to {service}:{port}"
+                yield int(told[1])
+            finally:
+                process.terminate()
 
     @contextmanager
     def http(self, service: str, port: int) -> Iterator[httpx.Client]:

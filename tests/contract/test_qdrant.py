@@ -27,8 +27,9 @@ READY_WITHIN_S = 20.0
 class Server:
     """One server process over one storage directory."""
 
-    def __init__(self, storage: Path) -> None:
+    def __init__(self, storage: Path, seed: Path | None = None) -> None:
         self.storage = storage
+        self.seed = {} if seed is None else {"QDRANT_SEED_DIR": str(seed)}
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.start()
@@ -36,7 +37,7 @@ class Server:
     def start(self) -> None:
         pod = {"POD_IP": "127.0.0.1", "PORT": str(self.port), "QDRANT_STORAGE": str(self.storage)}
         command = [sys.executable, "-m", "sandbox.qdrant"]
-        self.process = subprocess.Popen(command, env=os.environ | pod, stdout=subprocess.DEVNULL)
+        self.process = subprocess.Popen(command, env=os.environ | pod | self.seed, stdout=subprocess.DEVNULL)
         await_ready(self.url, self.process)
 
     def stop(self, *, kill: bool = False) -> int:
@@ -63,8 +64,8 @@ def await_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 
 
 @contextmanager
-def serving(storage: Path) -> Iterator[Server]:
-    server = Server(storage)
+def serving(storage: Path, seed: Path | None = None) -> Iterator[Server]:
+    server = Server(storage, seed)
     try:
         yield server
     finally:
@@ -374,3 +375,21 @@ def test_acknowledged_points_survive_kill_9_and_are_indexed_at_the_next_start(tm
         info = client.get_collection("kept")
         assert (info.points_count, info.indexed_vectors_count, info.status) == (300, 300, models.CollectionStatus.GREEN)
         client.close()
+
+
+def test_an_empty_storage_begins_with_the_seed_and_one_that_is_there_is_left_alone(tmp_path: Path) -> None:
+    seed, storage = tmp_path / "seed", tmp_path / "storage"
+    with serving(seed) as server:
+        client = QdrantClient(url=server.url)
+        client.create_collection("seeded", models.VectorParams(size=2, distance=models.Distance.COSINE))
+        client.upsert("seeded", [models.PointStruct(id=number, vector=[1.0, float(number)]) for number in range(1, 4)])
+        server.stop()
+    (tmp_path / "storage.new/cut-short").mkdir(parents=True)
+    with serving(storage, seed) as server:
+        client = QdrantClient(url=server.url)
+        assert client.count("seeded").count == 3
+        client.upsert("seeded", [models.PointStruct(id=4, vector=[1.0, 4.0])])
+        server.stop()
+        server.start()
+        assert client.count("seeded").count == 4
+    assert not (storage / "cut-short").exists()

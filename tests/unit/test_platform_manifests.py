@@ -1,5 +1,6 @@
 """The files below manifests/platform and the cluster's target description: written from the sandbox's facts, and rightly."""
 
+import os
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -10,6 +11,8 @@ import pytest
 import yaml
 
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, load_description
+from sandbox import flaws
+from sandbox.__main__ import main
 from sandbox.describe import IN_CLUSTER, description
 from sandbox.in_cluster import LINK_PORTS
 from sandbox.manifests import HEAD, SEED, UID, files
@@ -145,3 +148,23 @@ def test_the_recipe_of_the_images_has_every_package_the_uid_and_the_place_of_the
     sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     copied = {word for line in lines if line.startswith("COPY ") and "--from" not in line for word in line.split()[1:-1]}
     assert {f"!{name}" for name in copied} <= set(sent)
+
+
+def test_the_command_writes_them_with_a_planted_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    assert main(["manifests", str(tmp_path), "--flaw", "one-replica"]) == 0
+    assert {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()} == files(flaws.settings(["one-replica"]))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [(["manifests", "nowhere/at/all"], "name a directory that exists"), (["manifests", ".", "--flaw", "nonsense"], "nonsense")],
+)
+def test_what_cannot_be_written_is_refused_in_a_sentence(
+    arguments: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "umask", lambda _: 0)
+    assert main(arguments) == 1
+    told = capsys.readouterr().err
+    assert said in told
+    assert told.count("\n") == 1

@@ -81,7 +81,8 @@ def _slice(service: Object, pods: list[Object]) -> Object:
             "ownerReferences": [owner_reference(service)],
         },
         "addressType": "IPv4",
-        "endpoints": [_endpoint(service, pod) for pod in pods],
+        # As the API server shows an empty list here; release 35 of the official client stumbles over it.
+        "endpoints": [_endpoint(service, pod) for pod in pods] or None,
         "ports": _ports(service, pods),
     }
 

@@ -1,5 +1,6 @@
 """StatefulSet -> Pods with fixed names: started in order, taken away from the highest ordinal."""
 
+from sandbox.kube.controllers import revisions
 from sandbox.kube.controllers.base import Controller
 from sandbox.kube.controllers.ownership import owned, owner_names
 from sandbox.kube.controllers.pods import create_pod, delete_pod, pod_from_template
@@ -41,12 +42,17 @@ class StatefulSetController(Controller):
         if stateful_set is None:
             return
         if not is_deleting(stateful_set):
+            revisions.record(self.registry, stateful_set, _revision(stateful_set))
             self._scale(stateful_set, self._pods(stateful_set))
+            revisions.forget_old(self.registry, stateful_set, self._revisions_in_use(stateful_set))
         self._report(stateful_set)
 
     def _pods(self, stateful_set: Object) -> dict[int, Object]:
         """The set's pods by ordinal."""
         return {_ordinal(pod): pod for pod in owned(self.registry, stateful_set, PODS)}
+
+    def _revisions_in_use(self, stateful_set: Object) -> set[str]:
+        return {_revision(stateful_set), *(labels_of(pod).get(_REVISION, "") for pod in self._pods(stateful_set).values())}
 
     def _scale(self, stateful_set: Object, pods: dict[int, Object]) -> None:
         in_order = stateful_set["spec"]["podManagementPolicy"] == "OrderedReady"

@@ -26,7 +26,7 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def wait_for(what: Callable[[], T], deadline_s: float = 30.0) -> T:
+def wait_for(what: Callable[[], T], deadline_s: float = 60.0) -> T:
     """Call until the result is true; the result."""
     deadline = time.monotonic() + deadline_s
     while not (result := what()):
@@ -38,7 +38,7 @@ def wait_for(what: Callable[[], T], deadline_s: float = 30.0) -> T:
 def kubectl(kubeconfig: Path, *arguments: str, code: int = 0) -> str:
     """Run kubectl; its output. `code` is the exit code that is expected."""
     environment = {"PATH": os.environ["PATH"], "KUBECONFIG": str(kubeconfig), "HOME": str(kubeconfig.parent)}
-    run = subprocess.run([str(KUBECTL), *arguments], env=environment, capture_output=True, text=True, timeout=90, check=False)
+    run = subprocess.run([str(KUBECTL), *arguments], env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert run.returncode == code, run.stdout + run.stderr
     return run.stdout if code == 0 else run.stdout + run.stderr
 

@@ -1,7 +1,7 @@
 """Puts another release of the official client beside the locked one: `other_client.py 35` prints the folder to put on PYTHONPATH.
 
-Only this one package is exchanged, by the hash in client-RELEASE.lock; everything else stays as the lock has it. The release of the
-lock itself needs no folder, and nothing is printed.
+Only this package is exchanged, with what it alone needs, by the hashes in client-RELEASE.lock; everything else stays as the lock has it.
+The release of the lock itself needs no folder, and nothing is printed.
 """
 
 import subprocess

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import kubernetes
 import pytest
-from backends import deviates
 from kube_clients import Kube
+from kube_harness import wait_for
 from kube_refusals import refused
 from kubernetes import client
+from kubernetes.client.exceptions import ApiException
 
 
 @pytest.mark.parametrize("authorization", ["Bearer wrong", ""])
@@ -38,42 +39,85 @@ def allowed(api: client.ApiClient, namespace: str, verb: str, resource: str, sub
     return bool(client.AuthorizationV1Api(api).create_self_subject_access_review(review).status.allowed)
 
 
-@pytest.fixture
-def reader(kube: Kube) -> Iterator[client.ApiClient]:
-    """A client in the name of an account that may read pods and nothing else."""
-    role = {"metadata": {"name": "reader"}, "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]}]}
-    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": kube.namespace}
-    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
-    rbac = client.RbacAuthorizationV1Api(kube.api)
-    kube.core.create_namespaced_service_account(kube.namespace, {"metadata": {"name": "reader"}})
-    rbac.create_namespaced_role(kube.namespace, role)
-    rbac.create_namespaced_role_binding(kube.namespace, {"metadata": {"name": "reader"}, "subjects": [subject], "roleRef": reference})
+RULES = [
+    {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": ["apps"], "resources": ["deployments/scale"], "resourceNames": ["web"], "verbs": ["patch"]},
+]
+
+
+def client_of(kube: Kube, account: str) -> client.ApiClient:
+    """A client in the name of a ServiceAccount of the namespace."""
     asked = {"spec": {"expirationSeconds": 600}}
-    token = kube.core.create_namespaced_service_account_token("reader", kube.namespace, asked).status.token
+    token = kube.core.create_namespaced_service_account_token(account, kube.namespace, asked).status.token
     configuration = kubernetes.client.Configuration(host=kube.api.configuration.host)
     configuration.ssl_ca_cert = kube.api.configuration.ssl_ca_cert
     configuration.api_key = {"authorization": f"Bearer {token}"}
-    with client.ApiClient(configuration) as api:
+    return client.ApiClient(configuration)
+
+
+@pytest.fixture
+def reader(kube: Kube) -> Iterator[client.ApiClient]:
+    """In the name of an account that may read pods and scale one Deployment."""
+    subject = {"kind": "ServiceAccount", "name": "reader", "namespace": kube.namespace}
+    reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+    rbac, named = client.RbacAuthorizationV1Api(kube.api), {"metadata": {"name": "reader"}}
+    kube.core.create_namespaced_service_account(kube.namespace, named)
+    rbac.create_namespaced_role(kube.namespace, {**named, "rules": RULES})
+    rbac.create_namespaced_role_binding(kube.namespace, {**named, "subjects": [subject], "roleRef": reference})
+    with client_of(kube, "reader") as api:
+        wait_for(lambda: allowed(api, kube.namespace, "list", "pods"))
         yield api
     for delete in (rbac.delete_namespaced_role_binding, rbac.delete_namespaced_role, kube.core.delete_namespaced_service_account):
         delete("reader", kube.namespace)
 
 
-@deviates("One identity, no roles")
 def test_a_role_allows_what_it_names_and_nothing_else(kube: Kube, reader: client.ApiClient) -> None:
-    core, space = client.CoreV1Api(reader), kube.namespace
+    core, apps, space = client.CoreV1Api(reader), client.AppsV1Api(reader), kube.namespace
     assert core.read_namespaced_pod("db-0", space).metadata.name == "db-0"
+    scale = {"spec": {"replicas": 2}}
+    assert apps.patch_namespaced_deployment_scale("web", space, scale, dry_run="All").spec.replicas == 2
     for call, *arguments in (
         (core.delete_namespaced_pod, "db-0", space),
         (core.read_namespaced_pod_log, "db-0", space),
+        (core.connect_get_namespaced_pod_proxy, "db-0", space),
         (core.list_namespaced_config_map, space),
         (core.list_namespaced_pod, "default"),
+        (core.list_pod_for_all_namespaces,),
         (core.list_node,),
-        (client.AppsV1Api(reader).patch_namespaced_deployment_scale, "web", space, {"spec": {"replicas": 0}}),
+        (apps.patch_namespaced_deployment_scale, "other", space, scale),
+        (apps.read_namespaced_deployment_scale, "web", space),
     ):
         status = refused(403, "Forbidden", call, *arguments)
-        assert f"system:serviceaccount:{space}:reader" in status["message"]
-    assert allowed(reader, space, "list", "pods")
+        assert f'User "system:serviceaccount:{space}:reader" cannot ' in status["message"]
+    status = refused(403, "Forbidden", core.delete_namespaced_pod, "db-0", space)
+    said = f'cannot delete resource "pods" in API group "" in the namespace "{space}"'
+    assert status["message"] == f'pods "db-0" is forbidden: User "system:serviceaccount:{space}:reader" {said}'
+
+
+def test_reviews_say_what_a_role_allows(kube: Kube, reader: client.ApiClient) -> None:
+    space = kube.namespace
     assert not allowed(reader, space, "delete", "pods")
     assert not allowed(reader, space, "get", "pods", "log")
     assert not allowed(reader, "default", "list", "pods")
+
+
+def test_a_role_that_is_taken_away_allows_nothing_more(kube: Kube, reader: client.ApiClient) -> None:
+    rbac = client.RbacAuthorizationV1Api(kube.api)
+    rbac.patch_namespaced_role("reader", kube.namespace, {"rules": []})
+    wait_for(lambda: not allowed(reader, kube.namespace, "list", "pods"))
+    refused(403, "Forbidden", client.CoreV1Api(reader).list_namespaced_pod, kube.namespace)
+
+
+def test_a_token_goes_with_its_account(kube: Kube) -> None:
+    kube.core.create_namespaced_service_account(kube.namespace, {"metadata": {"name": "passing"}})
+    with client_of(kube, "passing") as api:
+        core = client.CoreV1Api(api)
+        refused(403, "Forbidden", core.list_namespaced_pod, kube.namespace)
+        kube.core.delete_namespaced_service_account("passing", kube.namespace)
+
+        def code() -> int:
+            with pytest.raises(ApiException) as caught:
+                core.list_namespaced_pod(kube.namespace)
+            return int(caught.value.status)
+
+        wait_for(lambda: code() == 401)

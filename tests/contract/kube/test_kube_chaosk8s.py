@@ -98,7 +98,7 @@ def test_deployments(kube: Kube) -> None:
     scale_deployment(name=name, replicas=1, ns=ns)
     kube.settle(name, 1)
     assert deployment_available_and_healthy(name=name, ns=ns) is True
-    assert deployment_fully_available(name=name, ns=ns, timeout=20) is True
+    assert deployment_fully_available(name=name, ns=ns, timeout=60) is True
     [before] = kube.pods(name)
     rollout_deployment(name=name, ns=ns)
     wait_for(lambda: before.metadata.name not in {pod.metadata.name for pod in kube.settle(name, 1)})
@@ -107,7 +107,7 @@ def test_deployments(kube: Kube) -> None:
 def test_a_deployment_is_made_and_deleted(kube: Kube, tmp_path: Path) -> None:
     template = kube.backend.maker.template("made", free_port(), readinessProbe={"tcpSocket": {"port": 1}, "periodSeconds": 1})
     create_deployment(spec_path=written(tmp_path, objects.workload("Deployment", "made", 1, template)), ns=kube.namespace)
-    assert deployment_not_fully_available(name="made", ns=kube.namespace, timeout=20) is True
+    assert deployment_not_fully_available(name="made", ns=kube.namespace, timeout=60) is True
     delete_deployment(name="made", ns=kube.namespace)
     wait_for(lambda: not kube.pods("made"))
 
@@ -116,12 +116,21 @@ def test_stateful_sets(kube: Kube, tmp_path: Path) -> None:
     ns = kube.namespace
     template = kube.backend.maker.template("row", free_port())
     create_statefulset(spec_path=written(tmp_path, objects.workload("StatefulSet", "row", 1, template, serviceName="row")), ns=ns)
-    assert statefulset_fully_available(name="row", ns=ns, timeout=20) is True
+    assert statefulset_fully_available(name="row", ns=ns, timeout=60) is True
     scale_statefulset(name="row", replicas=2, ns=ns)
-    assert statefulset_not_fully_available(name="row", ns=ns, timeout=20) is True
     assert [pod.metadata.name for pod in kube.settle("row", 2)] == ["row-0", "row-1"]
     remove_statefulset(name="row", ns=ns)
     wait_for(lambda: not kube.pods("row"))
+
+
+def test_a_stateful_set_that_never_gets_ready(kube: Kube, tmp_path: Path) -> None:
+    template = kube.backend.maker.template("never", free_port(), readinessProbe={"tcpSocket": {"port": 1}, "periodSeconds": 1})
+    create_statefulset(
+        spec_path=written(tmp_path, objects.workload("StatefulSet", "never", 1, template, serviceName="never")), ns=kube.namespace
+    )
+    assert statefulset_not_fully_available(name="never", ns=kube.namespace, timeout=60) is True
+    remove_statefulset(name="never", ns=kube.namespace)
+    wait_for(lambda: not kube.pods("never"))
 
 
 def test_services(kube: Kube, tmp_path: Path) -> None:
@@ -151,7 +160,7 @@ def test_a_node_is_drained(kube: Kube) -> None:
     node = kube.pods("web")[0].spec.node_name
     there = {pod.metadata.name for pod in kube.pods("web") if pod.spec.node_name == node}
     try:
-        assert drain_nodes(name=node, timeout=60) == [node]
+        assert drain_nodes(name=node, timeout=90) == [node]
         assert not there & {pod.metadata.name for pod in kube.pods("web")}
         assert node not in {pod.spec.node_name for pod in kube.settle("web", 2)}
     finally:

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import asyncpg
 import kube_harness
@@ -23,16 +24,19 @@ from orchestrator.errors import HealFailed, RefusedError, TargetError
 from orchestrator.faults.base import Receipt, Surroundings
 from orchestrator.faults.kinds import fault_of
 from orchestrator.faults.link_latency import LinkLatency, Settings
+from orchestrator.faults.replica_failure import ReplicaFailure
+from orchestrator.faults.replica_failure import Settings as FreezeSettings
 from orchestrator.interposing import interposition as interposition_module
 from orchestrator.interposing.interposition import Interposition
-from orchestrator.interposing.links import InterposedLink
+from orchestrator.interposing.links import InterposedLink, links_of
 from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
+from orchestrator.plan import Plan, PlannedFault
 from orchestrator.targets.services import Service, ServiceClient
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clients.http import HttpClient
 from probes.clock import SystemClock
-from probes.target import LinkRole, TargetDescription
+from probes.target import LinkRole, PostgresPeers, ReplicaRole, TargetDescription
 from sandbox.data.cache import prepared
 from sandbox.postgres import programs
 from sandbox.process import unprivileged
@@ -40,6 +44,7 @@ from sandbox.process import unprivileged
 CLOCK = SystemClock()
 NAMES = ("redis", "postgres", "qdrant")
 DELAY_MS = 200
+REPLICA = "postgres-1"
 MODULES = {"redis": "sandbox.valkey", "postgres": "sandbox.postgres primary", "qdrant": "sandbox.qdrant", "toxiproxy": "sandbox.toxiproxy"}
 
 
@@ -71,6 +76,8 @@ def place() -> Iterator[Place]:
         }
         stores = [_store(one, ports[one], data.get(one, {})) for one in MODULES]
         services = [objects.service(one, ports[one]) for one in MODULES]
+        # As the platform's replicas: each has a Service of its own.
+        services[list(MODULES).index("postgres")]["spec"]["selector"] = {"statefulset.kubernetes.io/pod-name": REPLICA}
         running = kube_harness.start(folder / "kube", [objects.namespace(), *services, *stores])
         yield Place(running, ports)
         running.stop()
@@ -90,7 +97,12 @@ def _store(app: str, port: int, environment: dict[str, str]) -> dict[str, Any]:
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
         "metadata": {"name": app, "namespace": objects.NAMESPACE},
-        "spec": {"replicas": 1, "selector": {"matchLabels": {"app": app}}, "serviceName": app, "template": template},
+        "spec": {
+            "replicas": 2 if app == "postgres" else 1,
+            "selector": {"matchLabels": {"app": app}},
+            "serviceName": app,
+            "template": template,
+        },
     }
 
 
@@ -114,6 +126,13 @@ class Stage:
         return role
 
     @property
+    def proxy(self) -> tuple[str, str]:
+        """Where Toxiproxy is, and the name of the proxy."""
+        role = self.description.roles["x"]
+        assert isinstance(role, LinkRole | ReplicaRole)
+        return role.toxiproxy_url, self.name
+
+    @property
     def link(self) -> InterposedLink:
         role = self.role
         assert role.interpose is not None
@@ -130,10 +149,10 @@ class Stage:
 
     async def left(self) -> tuple[Service | None, Service | None, bool]:
         """The Service and the second one as they are, and whether the proxy is there."""
-        services, toxiproxy = ServiceClient(self.description.cluster), Toxiproxy(self.role.toxiproxy_url)
+        services, toxiproxy = ServiceClient(self.description.cluster), Toxiproxy(self.proxy[0])
         try:
             shown = [await services.read(one) for one in (self.name, f"{self.name}-chaos-upstream")]
-            return shown[0], shown[1], await toxiproxy.exists(self.role.proxy)
+            return shown[0], shown[1], await toxiproxy.exists(self.proxy[1])
         finally:
             services.close()
             await toxiproxy.close()
@@ -401,7 +420,7 @@ async def test_a_second_interposition_is_refused_and_names_the_first(place: Plac
     await stage.preparation.begin([stage.link])
     (tmp_path / "other").mkdir()
     other = stage_of(place, "redis", tmp_path / "other")
-    with pytest.raises(RefusedError, match="interposed already, by run-1"):
+    with pytest.raises(RefusedError, match="interposed already .* by run run-1; when that is over: orchestrator heal runs/run-1"):
         await other.preparation.begin([other.link])
     assert await other.preparation.end() is None
     shown, upstream, proxy = await stage.left()
@@ -454,3 +473,52 @@ async def test_a_link_fault_counts_at_the_proxy_and_is_felt_through_it(place: Pl
 
 async def _many() -> int:
     return 1000
+
+
+async def test_a_replica_behind_an_interposed_service_freezes_for_its_application(place: Place, tmp_path: Path) -> None:
+    stage = replica_stage(place, tmp_path)
+    role = stage.description.roles["x"]
+    settings = FreezeSettings(role="x", hold_s=10, mode="freeze")
+    planned = PlannedFault(name="freeze", kind="replica_failure", at_s=0, settings=settings)
+    links = links_of(cast(Plan, SimpleNamespace(faults=(planned,))), stage.description)
+    assert [link.name for link in links] == [f"x {REPLICA}"]
+    before, _, _ = await stage.left()
+    assert before is not None
+    async with application(place, "postgres"):
+        await stage.preparation.begin(links)
+        await stage.preparation.prove()
+    fault = ReplicaFailure(Surroundings("freeze", "run-1", stage.description, role, CLOCK), settings)
+    receipt = Receipt.model_validate_json((await fault.prepare(Random(1))).model_dump_json())
+    async with _opened(place, "postgres") as ask:
+        await ask()
+        exposure = await fault.exposure(receipt)
+        assert (exposure.count, "by pg_stat_activity" in exposure.source) == (1, True)
+    assert (await fault.prove(receipt)).grade == "acknowledged"
+    await fault.inject(receipt)
+    assert (await fault.prove(receipt)).grade == "felt"
+    await fault.heal(receipt)
+    assert (await fault.prove(receipt)).grade == "acknowledged"
+    await fault.close()
+    assert await stage.preparation.end() is None
+    after, upstream, proxy = await stage.left()
+    assert after is not None
+    assert (after.selector, after.ports, upstream, proxy) == (before.selector, before.ports, None, False)
+
+
+def replica_stage(place: Place, folder: Path) -> Stage:
+    stage = stage_of(place, "postgres", folder)
+    pod = place.running.kubectl("-n", objects.NAMESPACE, "get", "pod", REPLICA, "-o", "jsonpath={.status.podIP}")
+    direct = f"postgresql://media@{pod}:{place.ports['postgres']}/media_gateway"
+    led = stage.role.interpose
+    assert led is not None
+    role = ReplicaRole(
+        kind="postgres-replica",
+        statefulset="postgres",
+        primary_dsn=direct,
+        replica_dsns={REPLICA: direct},
+        toxiproxy_url=stage.role.toxiproxy_url,
+        proxies={REPLICA: "postgres"},
+        link_dsns={REPLICA: f"postgresql://media@{place.address('postgres')}/media_gateway"},
+        interpose={REPLICA: led.model_copy(update={"peers": PostgresPeers(kind="postgres", dsn=direct)})},
+    )
+    return Stage(place, "postgres", stage.description.model_copy(update={"roles": {"x": role}}), stage.ledger)

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import kube_objects as objects
-from backends import deviates
 from kube_clients import Kube
 from kube_harness import KUBECTL, free_port, wait_for
 
@@ -88,12 +87,12 @@ def test_delete_scale_and_wait(kube: Kube) -> None:
     name = kube.pods("web")[0].metadata.name
     assert "force deleted" in kube.kubectl("delete", "pod", name, "--grace-period=0", "--force")
     kube.settle("web", 2)
-    kube.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=30s")
+    kube.kubectl("wait", "--for=condition=Ready", "pod", "-l", "app=web", "--timeout=90s")
     assert "scaled" in kube.kubectl("scale", "deploy/web", "--replicas=3")
-    kube.kubectl("rollout", "status", "deploy/web", "--timeout=30s")
+    kube.kubectl("rollout", "status", "deploy/web", "--timeout=90s")
     assert len(kube.ready_pods("web")) == 3
-    kube.kubectl("delete", "pod", "db-2", "--wait=true", "--timeout=30s")
-    kube.kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "sts/db", "--timeout=30s")
+    kube.kubectl("delete", "pod", "db-2", "--wait=true", "--timeout=90s")
+    kube.kubectl("wait", "--for=jsonpath={.status.readyReplicas}=3", "sts/db", "--timeout=90s")
     assert "timed out" in kube.kubectl("wait", "--for=condition=Ready=false", "pod/db-0", "--timeout=1s", code=1)
 
 
@@ -130,34 +129,35 @@ def test_apply_on_the_server(kube: Kube, tmp_path: Path) -> None:
 def test_rollout_restart_and_undo(kube: Kube) -> None:
     template = kube.backend.maker.template("undone", free_port())
     kube.apps.create_namespaced_deployment(kube.namespace, objects.workload("Deployment", "undone", 1, template))
-    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=30s")
+    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=90s")
     kube.kubectl("set", "env", "deploy/undone", "SETTING=changed")
-    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=30s")
+    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=90s")
     changed = [pod.metadata.name for pod in kube.settle("undone", 1)]
     assert kube.ask_pod(changed[0])["SETTING"] == "changed"
     kube.kubectl("rollout", "undo", "deploy/undone")
-    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=30s")
+    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=90s")
     [back] = kube.settle("undone", 1)
     assert kube.ask_pod(back.metadata.name)["SETTING"].startswith("on ")
     kube.kubectl("rollout", "restart", "deploy/undone")
-    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=30s")
+    kube.kubectl("rollout", "status", "deploy/undone", "--timeout=90s")
     assert kube.settle("undone", 1)[0].metadata.name != back.metadata.name
     assert {"1", "2", "3", "4"} & set(kube.kubectl("rollout", "history", "deploy/undone").split())
     kube.kubectl("delete", "deploy", "undone")
 
 
-@deviates("No revisions of StatefulSets")
 def test_a_stateful_set_is_undone(kube: Kube) -> None:
     template = kube.backend.maker.template("set", free_port())
     body = objects.workload("StatefulSet", "set", 1, template, serviceName="set")
     kube.apps.create_namespaced_stateful_set(kube.namespace, body)
-    kube.kubectl("rollout", "status", "sts/set", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/set", "--timeout=90s")
     kube.kubectl("set", "env", "sts/set", "SETTING=changed")
-    kube.kubectl("rollout", "status", "sts/set", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/set", "--timeout=90s")
     assert kube.ask_pod("set-0")["SETTING"] == "changed"
     kube.kubectl("rollout", "undo", "sts/set")
-    kube.kubectl("rollout", "status", "sts/set", "--timeout=30s")
+    kube.kubectl("rollout", "status", "sts/set", "--timeout=90s")
     assert kube.ask_pod("set-0")["SETTING"].startswith("on ")
+    assert {"2", "3"} <= set(kube.kubectl("rollout", "history", "sts/set").split())
+    assert len(kube.kubectl("get", "controllerrevisions", "-l", "app=set", "-o", "name").split()) == 2
     kube.kubectl("delete", "sts", "set")
 
 
@@ -170,7 +170,7 @@ def test_cordon_and_a_drain_of_our_pods(kube: Kube) -> None:
         ours = f"app=web,suite={kube.namespace}"
         for pod in kube.pods("web"):
             kube.kubectl("label", "pod", pod.metadata.name, f"suite={kube.namespace}")
-        assert "drained" in kube.kubectl("drain", node, "--pod-selector", ours, "--ignore-daemonsets", "--timeout=40s")
+        assert "drained" in kube.kubectl("drain", node, "--pod-selector", ours, "--ignore-daemonsets", "--timeout=90s")
     finally:
         kube.kubectl("uncordon", node)
     assert not there & {pod.metadata.name for pod in kube.settle("web", 2)}

@@ -1,4 +1,4 @@
-"""The mirrored ledger against an API server."""
+"""The mirrored ledger against an API server, by the administrator."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path

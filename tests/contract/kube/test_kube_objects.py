@@ -7,7 +7,7 @@ from typing import Any
 from backends import deviates
 from kube_clients import Kube
 from kube_harness import wait_for
-from kube_objects import config_map
+from kube_objects import config_map, workload
 from kube_refusals import refused
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
@@ -22,8 +22,10 @@ def test_every_kind_passes_the_clients_own_checks(kube: Kube) -> None:
     core, api, space = kube.core, kube.api, kube.namespace
     for lister in (core.list_namespaced_event, core.list_namespaced_endpoints, core.list_namespaced_service_account):
         assert lister(space).items
-    for lister in (kube.apps.list_namespaced_replica_set, client.DiscoveryV1Api(api).list_namespaced_endpoint_slice):
-        assert lister(space).items
+    assert kube.apps.list_namespaced_replica_set(space).items
+    # Of the Services that have endpoints: release 35 of the client does not read a slice without any.
+    slices = client.DiscoveryV1Api(api).list_namespaced_endpoint_slice(space, label_selector="app in (web, db)")
+    assert len(slices.items) == 2
     assert client.CoordinationV1Api(api).list_namespaced_lease(space).items == []
     assert {node.status.node_info.operating_system for node in core.list_node().items} == {"linux"}
     assert core.read_namespace(space).metadata.labels["kubernetes.io/metadata.name"] == space
@@ -159,7 +161,6 @@ def test_server_side_apply_creates_and_merges(kube: Kube) -> None:
     drop(kube, "shared")
 
 
-@deviates("No owners of fields")
 def test_two_managers_of_one_field_conflict(kube: Kube) -> None:
     apply(kube, "contended", {"a": "1"}, "one", code=201)
     status = apply(kube, "contended", {"a": "2"}, "two", code=409)
@@ -169,11 +170,43 @@ def test_two_managers_of_one_field_conflict(kube: Kube) -> None:
     drop(kube, "contended")
 
 
-@deviates("No owners of fields")
-def test_what_a_manager_drops_goes(kube: Kube) -> None:
-    apply(kube, "dropped", {"a": "1", "b": "2"}, "one", code=201)
-    assert apply(kube, "dropped", {"a": "1"}, "one")["data"] == {"a": "1"}
+def test_what_a_manager_drops_goes_unless_another_has_it_too(kube: Kube) -> None:
+    apply(kube, "dropped", {"a": "1", "b": "2", "c": "3"}, "one", code=201)
+    apply(kube, "dropped", {"b": "2"}, "two")
+    assert apply(kube, "dropped", {"a": "1"}, "one")["data"] == {"a": "1", "b": "2"}
+    assert apply(kube, "dropped", {"a": "1"}, "two")["data"] == {"a": "1"}
     drop(kube, "dropped")
+
+
+def test_who_was_overruled_by_force_has_nothing_left_to_drop(kube: Kube) -> None:
+    apply(kube, "forced", {"a": "1"}, "one", code=201)
+    apply(kube, "forced", {"a": "2"}, "two", force=True)
+    assert apply(kube, "forced", {"b": "1"}, "one")["data"] == {"a": "2", "b": "1"}
+    drop(kube, "forced")
+
+
+def test_a_manager_drops_one_variable_of_a_container(kube: Kube) -> None:
+    def deployment(*variables: str) -> bytes:
+        template = kube.backend.maker.template("applied", kube.ports["void"])
+        template["spec"]["containers"][0]["env"] += [{"name": name, "value": "x"} for name in variables]
+        return json.dumps(workload("Deployment", "applied", 0, template)).encode()
+
+    path = f"/apis/apps/v1/namespaces/{kube.namespace}/deployments/applied?fieldManager=one"
+    for variables in (("FIRST", "SECOND"), ("SECOND",)):
+        answer = kube.request("PATCH", path, deployment(*variables), Content_Type="application/apply-patch+yaml")
+        [container] = json.loads(answer.body)["spec"]["template"]["spec"]["containers"]
+        names = [entry["name"] for entry in container["env"]]
+        assert names == ["POD_NAME", "POD_IP", "PORT", "SETTING", *variables]
+    kube.apps.delete_namespaced_deployment("applied", kube.namespace)
+
+
+@deviates("Owners by apply only")
+def test_a_field_that_another_changed_without_apply_conflicts(kube: Kube) -> None:
+    apply(kube, "changed", {"a": "1"}, "one", code=201)
+    kube.kubectl("patch", "cm", "changed", "--type=merge", "-p", '{"data": {"a": "2"}}')
+    status = apply(kube, "changed", {"a": "1"}, "one", code=409)
+    assert '"kubectl-patch"' in status["message"]
+    drop(kube, "changed")
 
 
 def test_leases_are_taken_once(kube: Kube) -> None:

@@ -1,5 +1,6 @@
 """Controllers: Deployments, StatefulSets, EndpointSlices, garbage collection, budgets and evictions."""
 
+import json
 from typing import Any
 
 import kube_objects as objects
@@ -146,6 +147,10 @@ def test_endpoint_slices_follow_readiness(kube: Kube) -> None:
 
 
 def test_a_service_without_endpoints_is_not_served(kube: Kube) -> None:
+    where = "apis/discovery.k8s.io/v1/namespaces"
+    path = f"/{where}/{kube.namespace}/endpointslices?labelSelector=kubernetes.io%2Fservice-name%3Dvoid"
+    [found] = json.loads(kube.request("GET", path).body)["items"]
+    assert found["endpoints"] is None
     assert kube.call_service("void") in ("ConnectionRefusedError", "TimeoutError")
 
 

@@ -13,6 +13,7 @@ from orchestrator import heal_command, healing
 from orchestrator.errors import HarnessError, HealFailed, RefusedError, TargetError
 from orchestrator.healing import heal, leftovers
 from orchestrator.inbox import Inbox, Message
+from orchestrator.interposing.way_back import INTERPOSITION
 from orchestrator.ledger import Ledger
 from orchestrator.leftovers import refuse_leftovers
 from orchestrator.operator_commands import abort, note
@@ -83,6 +84,24 @@ def test_what_cannot_be_healed_stays_open_with_the_command_for_a_person() -> Non
     assert found["silent"].trouble == "not healed within 0.2 s"
     assert str(directory.ledger) in found["silent"].remedy
     assert sorted(open_faults(directory)) == ["broken", "silent"]
+
+
+def test_an_interposition_is_taken_away_after_the_faults_on_its_link() -> None:
+    order: list[str] = []
+
+    def healing_of(name: str, after_s: float) -> Act:
+        async def act() -> None:
+            await asyncio.sleep(after_s)
+            order.append(name)
+
+        return act
+
+    directory = a_run(cut={"heal": healing_of("cut", 0.05)}, late={"heal": healing_of("late", 0.0)})
+    ledger = Ledger(directory.ledger)
+    ledger.open(receipt("interposed").model_copy(update={"kind": INTERPOSITION}))
+    FAULTS["interposed"] = ScriptedFault({"heal": healing_of("interposed", 0.0)}, ledger)
+    assert states(directory) == {"cut": "healed", "late": "healed", "interposed": "healed"}
+    assert order == ["late", "cut", "interposed"]
 
 
 def test_a_target_error_is_told_and_not_raised() -> None:

@@ -121,3 +121,33 @@ def test_the_sandboxs_own_lines_and_copies_are_what_its_description_promises(cap
     assert [state_in_line(log, line) for line in lines] == [None, BreakerState("open")]
     assert copy.key == f"circuit_breaker:{guard.name}:state"
     assert state_in_copy(copy, guard._copy().decode()) == BreakerState("open")
+
+
+LINK = {"kind": "link", "toxiproxy_url": "http://t:8474", "proxy": "x", "exposure": {"workload": "w", "metric": "m"}}
+INTERPOSE = {"service": "s", "port": "http", "proxy_selector": {"app": "toxiproxy"}, "proxy_port": 26_379}
+REPLICA = {
+    "kind": "postgres-replica",
+    "statefulset": "r",
+    "primary_dsn": "d",
+    "replica_dsns": {},
+    "toxiproxy_url": "http://t:8474",
+    "proxies": {},
+}
+
+
+def test_a_link_has_one_canary() -> None:
+    assert load(roles={"x": LINK | {"canary_url": "redis://r:6379/0", "interpose": INTERPOSE}}).roles["x"].kind == "link"
+    assert "give either canary_path" in refusal(roles={"x": LINK})
+    assert "give either canary_path" in refusal(roles={"x": LINK | {"canary_path": "/", "canary_url": "http://h/"}})
+    assert "canary_url" in refusal(roles={"x": LINK | {"canary_url": "telnet://h:1"}})
+
+
+def test_an_interposed_link_names_the_pod_of_its_proxy() -> None:
+    assert "proxy_selector" in refusal(roles={"x": LINK | {"canary_path": "/", "interpose": INTERPOSE | {"proxy_selector": {}}}})
+
+
+def test_an_interposed_replica_is_felt_through_its_service() -> None:
+    given = {"proxies": {"r-0": "x"}, "link_dsns": {"r-0": "postgresql://r-0:5432/d"}, "interpose": {"r-0": INTERPOSE}}
+    assert load(roles={"x": REPLICA | given}).roles["x"].kind == "postgres-replica"
+    for missing in ("proxies", "link_dsns"):
+        assert "interpose.r-0 needs entries of r-0" in refusal(roles={"x": REPLICA | given | {missing: {}}})

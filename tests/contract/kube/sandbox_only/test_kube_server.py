@@ -27,8 +27,3 @@ def test_the_kubeconfig_is_private_and_names_the_namespace(kube: Kube) -> None:
     path = kube.backend.kubeconfig
     assert path.stat().st_mode & 0o777 == 0o600
     assert kubectl(path, "config", "view", "--minify", "-o", "jsonpath={..namespace}") == kube.namespace
-
-
-def test_a_review_says_yes_to_everything(kube: Kube) -> None:
-    """There is one identity, and it may do everything."""
-    assert kube.kubectl("auth", "can-i", "escalate", "roles.rbac.authorization.k8s.io").strip() == "yes"
