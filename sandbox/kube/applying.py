@@ -45,7 +45,9 @@ class Owners:
             raise errors.apply_conflict([(other, "".join(path)) for other, path in conflicts])
         managers = {other: paths - changed for other, paths in before.items() if other != manager}
         result = patches.apply_patch(patches.APPLY, current, applied)
-        for path in before.get(manager, set()).difference(wanted, *managers.values()):
+        dropped = before.get(manager, set()).difference(wanted, *managers.values())
+        # What is in an item of a list goes before the item, which is known by one of its own fields.
+        for path in sorted(dropped, key=len, reverse=True):
             _remove(result, path)
         return Applied(result, {**managers, manager: set(wanted)})
 
@@ -71,7 +73,11 @@ def _leaves(path: Path, value: Any) -> Iterator[tuple[Path, Any]]:
         yield path, value
         return
     for item in value:
-        yield from _leaves((*path, _item_step(key, item)), item)
+        step = (*path, _item_step(key, item))
+        yield step, item.get(key)
+        rest = {name: inner for name, inner in item.items() if name != key}
+        if rest:
+            yield from _leaves(step, rest)
 
 
 def _item_step(key: str, item: Object) -> str:
@@ -79,7 +85,7 @@ def _item_step(key: str, item: Object) -> str:
 
 
 def _remove(obj: Any, path: Path) -> None:
-    """Take a field out, and what is empty without it."""
+    """Take a field out, and the object that is empty without it; an item of a list only if no more is in it than its key."""
     step, *rest = path
     if step.startswith("."):
         _remove_member(obj, step[1:], tuple(rest))
@@ -88,7 +94,7 @@ def _remove(obj: Any, path: Path) -> None:
     for item in [item for item in obj if _item_step(key, item) == step]:
         if rest:
             _remove(item, tuple(rest))
-        if not rest or not item.keys() - {key}:
+        elif not item.keys() - {key}:
             obj.remove(item)
 
 

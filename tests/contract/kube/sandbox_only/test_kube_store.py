@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from sandbox.kube import patches
+from sandbox.kube.applying import Owners
 from sandbox.kube.errors import ApiError
 from sandbox.kube.registry import Registry
 from sandbox.kube.resources import CONFIG_MAPS, LEASES, NAMESPACES
@@ -103,6 +104,24 @@ def test_strategic_merge_joins_lists_by_key() -> None:
     env = [{"name": "X", "value": "1"}, {"name": "Y", "value": "2"}]
     assert merged == {"containers": [{"name": "a", "env": env}], "args": ["y"]}
     assert len(current["containers"]) == 2
+
+
+def test_an_item_of_a_list_goes_whole_unless_another_has_a_field_in_it() -> None:
+    def containers(**images: str) -> dict[str, Any]:
+        return {"metadata": {"uid": "1"}, "spec": {"containers": [{"name": name, "image": image} for name, image in images.items()]}}
+
+    owners, current = Owners(), containers(a="x", b="y")
+    first = owners.apply(current, containers(a="x", b="y"), "one", force=False)
+    owners.remember(first.object, first.managers)
+    assert owners.apply(first.object, containers(a="x"), "one", force=False).object == containers(a="x")
+    tagged = {"metadata": {"uid": "1"}, "spec": {"containers": [{"name": "b", "tty": True}]}}
+    second = owners.apply(first.object, tagged, "two", force=False)
+    owners.remember(second.object, second.managers)
+    left = owners.apply(second.object, containers(a="x"), "one", force=False).object
+    assert left["spec"]["containers"] == [{"name": "a", "image": "x"}, {"name": "b", "tty": True}]
+    with pytest.raises(ApiError) as caught:
+        owners.apply(second.object, containers(a="z"), "two", force=False)
+    assert caught.value.message == 'Apply failed with 1 conflict: conflict with "one": .spec.containers[name="a"].image'
 
 
 def test_merge_and_json_patch() -> None:
