@@ -420,7 +420,7 @@ async def test_a_second_interposition_is_refused_and_names_the_first(place: Plac
     await stage.preparation.begin([stage.link])
     (tmp_path / "other").mkdir()
     other = stage_of(place, "redis", tmp_path / "other")
-    with pytest.raises(RefusedError, match="interposed already .* by run run-1; when that is over: orchestrator heal runs/run-1"):
+    with pytest.raises(RefusedError, match=r"interposed already .* by run run-1; when that is over: orchestrator heal runs/run-1"):
         await other.preparation.begin([other.link])
     assert await other.preparation.end() is None
     shown, upstream, proxy = await stage.left()
