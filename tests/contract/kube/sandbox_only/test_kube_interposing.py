@@ -56,10 +56,11 @@ class Place:
     running: kube_harness.RunningCluster
     ports: dict[str, int]
 
+    def kubectl(self, *words: str) -> str:
+        return kube_harness.kubectl(Path(self.running.kubeconfig), *words)
+
     def address(self, service: str) -> str:
-        found = kube_harness.kubectl(
-            Path(self.running.kubeconfig), "-n", Sandbox.namespace, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}"
-        )
+        found = self.kubectl("-n", Sandbox.namespace, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
         return f"{found}:{self.ports[service]}"
 
 
@@ -510,9 +511,7 @@ async def test_a_replica_behind_an_interposed_service_freezes_for_its_applicatio
 
 def replica_stage(place: Place, folder: Path) -> Stage:
     stage = stage_of(place, "postgres", folder)
-    pod = kube_harness.kubectl(
-        Path(place.running.kubeconfig), "-n", Sandbox.namespace, "get", "pod", REPLICA, "-o", "jsonpath={.status.podIP}"
-    )
+    pod = place.kubectl("-n", Sandbox.namespace, "get", "pod", REPLICA, "-o", "jsonpath={.status.podIP}")
     direct = f"postgresql://media@{pod}:{place.ports['postgres']}/media_gateway"
     led = stage.role.interpose
     assert led is not None
