@@ -60,9 +60,12 @@ cluster-down: ## end it; binaries and images stay in the user's cache
 	@$(TESTBED) down
 
 cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's, else one that is started; CLIENT=35 takes another official client
-	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(MAKE) --no-print-directory $(if $(CLUSTER_KUBECONFIG),,cluster-images) cluster-suite
+	@$(if $(CLUSTER_KUBECONFIG),,$(MAKE) --no-print-directory cluster-images)
+	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(MAKE) --no-print-directory cluster-suite
 
+# Before the cluster starts, for then they are imported once and not in every node.
 cluster-images:
+	@$(TESTBED) build
 	@$(BIN)/python tests/contract/kube/python_image.py load
 	@PYTHONPATH=tests/cluster $(BIN)/python -m platform_image load
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from testbed import cluster, rootfs
 from testbed.images import Image, build_images
 from testbed.layout import Folders, folders
-from testbed.ownership import only_one, require_up
+from testbed.ownership import only_one
 from testbed.shell import TestbedError, run, step
 
 from sandbox.data.cache import prepared
@@ -90,8 +90,7 @@ def main(arguments: Sequence[str]) -> int:
             archives = build_images(place, project_images(place))
         print(*archives, sep="\n")
         if arguments:
-            with only_one(place), step("loaded into every node"):
-                require_up(place)
+            with only_one(place), step("loaded"):
                 cluster.load(place, archives)
     except TestbedError as error:
         print(f"platform_image: {error}", file=sys.stderr)

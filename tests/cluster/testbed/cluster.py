@@ -73,7 +73,7 @@ def heal(folders: Folders, machine: str) -> None:
 
 
 def load(folders: Folders, archives: Sequence[Path]) -> None:
-    """Import images into every node that is on, and into the store. Raises TestbedError."""
+    """Import images into the store, with which nodes begin, and into every node that is on. Raises TestbedError."""
     for node in folders.nodes():
         if machines.holder(folders, node) is not None:
             for archive in archives:

@@ -1,6 +1,6 @@
 """Makes the one image that the suite needs on a real cluster, `python:local`: an interpreter, its library, a shell.
 
-python python_image.py load           build it if need be and import it into the nodes of the test cluster
+python python_image.py load           build it if need be; the test cluster has it, also when it starts next
 python python_image.py archive FILE   write it as a docker-archive, for `kind load image-archive` or a registry
 """
 
@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[2] / "cluster"))
 from testbed import cluster
 from testbed.images import Image, build_images
 from testbed.layout import Folders, folders
-from testbed.ownership import only_one, require_up
+from testbed.ownership import only_one
 from testbed.rootfs import python
 
 NAME = "python"
@@ -41,7 +41,6 @@ def main() -> None:
         archive = build(place)
         match sys.argv[1:]:
             case ["load"]:
-                require_up(place)
                 cluster.load(place, [archive])
             case ["archive", file]:
                 shutil.copy(archive, file)
