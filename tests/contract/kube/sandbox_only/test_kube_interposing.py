@@ -18,6 +18,7 @@ import asyncpg
 import kube_harness
 import kube_objects as objects
 import pytest
+from backends import Sandbox
 from redis.asyncio import Redis
 
 from orchestrator.errors import HealFailed, RefusedError, TargetError
@@ -55,8 +56,11 @@ class Place:
     running: kube_harness.RunningCluster
     ports: dict[str, int]
 
+    def kubectl(self, *words: str) -> str:
+        return kube_harness.kubectl(Path(self.running.kubeconfig), *words)
+
     def address(self, service: str) -> str:
-        found = self.running.kubectl("-n", objects.NAMESPACE, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
+        found = self.kubectl("-n", Sandbox.namespace, "get", "service", service, "-o", "jsonpath={.spec.clusterIP}")
         return f"{found}:{self.ports[service]}"
 
 
@@ -78,7 +82,7 @@ def place() -> Iterator[Place]:
         services = [objects.service(one, ports[one]) for one in MODULES]
         # As the platform's replicas: each has a Service of its own.
         services[list(MODULES).index("postgres")]["spec"]["selector"] = {"statefulset.kubernetes.io/pod-name": REPLICA}
-        running = kube_harness.start(folder / "kube", [objects.namespace(), *services, *stores])
+        running = kube_harness.start(folder / "kube", [objects.namespace(Sandbox.namespace), *services, *stores])
         yield Place(running, ports)
         running.stop()
 
@@ -96,7 +100,7 @@ def _store(app: str, port: int, environment: dict[str, str]) -> dict[str, Any]:
     return {
         "apiVersion": "apps/v1",
         "kind": "StatefulSet",
-        "metadata": {"name": app, "namespace": objects.NAMESPACE},
+        "metadata": {"name": app, "namespace": Sandbox.namespace},
         "spec": {
             "replicas": 2 if app == "postgres" else 1,
             "selector": {"matchLabels": {"app": app}},
@@ -174,7 +178,7 @@ def stage_of(place: Place, name: str, folder: Path, **interpose: Any) -> Stage:
     canary = {"canary_path": "/readyz"} if name == "qdrant" else {"canary_url": url[name]}
     exposure = {"workload": "caller", "metric": "calls_total", "labels": {}}
     role = {"kind": "link", "toxiproxy_url": f"http://{place.address('toxiproxy')}", "proxy": name, "exposure": exposure} | canary
-    cluster = {"kubeconfig": place.running.kubeconfig, "context": "sandbox", "namespace": objects.NAMESPACE}
+    cluster = {"kubeconfig": place.running.kubeconfig, "context": "sandbox", "namespace": Sandbox.namespace}
     rest = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}}
     roles = {"x": role | {"interpose": led | interpose}}
     return Stage(place, name, TargetDescription.model_validate(rest | {"kubernetes": cluster, "roles": roles}), Ledger(folder / "ledger"))
@@ -366,7 +370,7 @@ async def test_what_somebody_else_changed_meanwhile_is_not_trampled(place: Place
     assert shown is not None
     assert (shown.selector, upstream is None, proxy) == ({"app": "redis", "shard": "7"}, False, True)
     # The command for a person does what it says.
-    place.running.kubectl(*_words(failed.remedy))
+    place.kubectl(*_words(failed.remedy))
     shown, _, _ = await stage.left()
     assert shown is not None
     assert (shown.selector, shown.targets) == ({"app": "redis"}, ["http"])
@@ -507,7 +511,7 @@ async def test_a_replica_behind_an_interposed_service_freezes_for_its_applicatio
 
 def replica_stage(place: Place, folder: Path) -> Stage:
     stage = stage_of(place, "postgres", folder)
-    pod = place.running.kubectl("-n", objects.NAMESPACE, "get", "pod", REPLICA, "-o", "jsonpath={.status.podIP}")
+    pod = place.kubectl("-n", Sandbox.namespace, "get", "pod", REPLICA, "-o", "jsonpath={.status.podIP}")
     direct = f"postgresql://media@{pod}:{place.ports['postgres']}/media_gateway"
     led = stage.role.interpose
     assert led is not None
