@@ -380,13 +380,13 @@ def test_acknowledged_points_survive_kill_9_and_are_indexed_at_the_next_start(tm
 def test_an_empty_storage_begins_with_the_seed_and_one_that_is_there_is_left_alone(tmp_path: Path) -> None:
     seed, storage = tmp_path / "seed", tmp_path / "storage"
     with serving(seed) as server:
-        client = QdrantClient(url=server.url)
+        client = QdrantClient(url=server.url, check_compatibility=False)
         client.create_collection("seeded", models.VectorParams(size=2, distance=models.Distance.COSINE))
         client.upsert("seeded", [models.PointStruct(id=number, vector=[1.0, float(number)]) for number in range(1, 4)])
         server.stop()
     (tmp_path / "storage.new/cut-short").mkdir(parents=True)
     with serving(storage, seed) as server:
-        client = QdrantClient(url=server.url)
+        client = QdrantClient(url=server.url, check_compatibility=False)
         assert client.count("seeded").count == 3
         client.upsert("seeded", [models.PointStruct(id=4, vector=[1.0, 4.0])])
         server.stop()
