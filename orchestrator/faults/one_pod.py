@@ -1,14 +1,17 @@
-"""What the faults that take one pod away share: the draw, its traffic, and its address, by which its end is felt."""
+"""What the faults that take one pod away share: everything but the write. Its end is felt at its address; nothing need be healed."""
 
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from random import Random
+from typing import ClassVar
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from orchestrator.errors import NothingToHitError, TargetError
 from orchestrator.faults.base import BlastRadius, Exposure, Proof, Receipt, Surroundings
+from orchestrator.faults.base import Settings as BaseSettings
 from orchestrator.faults.counters import counted, named, pods_of
 from orchestrator.targets.kube import KubeWriter
 from probes.clients.kube import KubeReader
@@ -19,31 +22,59 @@ from probes.target import WorkloadRole
 CONNECT_S = 2.0
 
 
-class OnePod:
+class OnePodSettings(BaseSettings):
+    """`may_take_last` lets the fault take the last ready replica."""
+
+    hold_s: float = Field(default=0.0, ge=0, le=0)
+    may_take_last: bool = False
+
+
+class OnePod(ABC):
     """One ready pod of a role, drawn by the run's seeded random from the sorted ready pods."""
 
-    def __init__(self, around: Surroundings, *, may_take_last: bool) -> None:
+    kind: ClassVar[str]
+
+    def __init__(self, around: Surroundings, settings: OnePodSettings) -> None:
         assert isinstance(around.role, WorkloadRole)
+        self._around = around
         self._role = around.role
-        self._may_take_last = may_take_last
+        self._settings = settings
         self._kube = KubeReader(around.description.cluster, around.clock, threads=4)
         self.writer = KubeWriter(around.description.cluster)
+
+    @abstractmethod
+    async def inject(self, receipt: Receipt) -> None:
+        """The write that takes the pod away."""
+
+    async def heal(self, receipt: Receipt) -> None:  # noqa: B027 - not left open: there is nothing to do
+        """Nothing to take away: the workload's controller replaces the pod, and that is recovery."""
 
     async def close(self) -> None:
         self._kube.close()
         self.writer.close()
 
+    async def prepare(self, rng: Random) -> Receipt:
+        data = await self._draw(rng)
+        return Receipt(
+            fault=self._around.fault,
+            kind=self.kind,
+            run_id=self._around.run_id,
+            settings=self._settings.model_dump(mode="json"),
+            target=f"pod {data['pod']}",
+            data=data,
+        )
+
     async def preview(self) -> BlastRadius:
         ready = await self._ready_pods()
         what = f"ready pods of {self._role.workload}"
-        return BlastRadius(what, min(1, len(ready)), len(ready), capped=True, may_take_last=self._may_take_last)
+        return BlastRadius(what, min(1, len(ready)), len(ready), capped=True, may_take_last=self._settings.may_take_last)
 
-    async def draw(self, rng: Random) -> dict[str, JsonValue]:
+    async def _draw(self, rng: Random) -> dict[str, JsonValue]:
         """The receipt's data: pod, uid, ip, port, counted. Raises TargetError where none can be taken, or its end not be felt."""
         ready = await self._ready_pods()
         if not ready:
             raise NothingToHitError(f"{self._role.workload} has no ready pod to take")
-        if len(ready) == 1 and not self._may_take_last:
+        if len(ready) == 1 and not self._settings.may_take_last:
             raise NothingToHitError(f"{self._role.workload} has one ready pod only; let the fault take it with may_take_last, or run two")
         (pod,) = rng.sample(ready, 1)
         port = _port(pod, self._role.port)
