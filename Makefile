@@ -6,10 +6,11 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
+LONG := tests/e2e/test_mistakes.py tests/e2e/test_outlived.py
 # What runs on a real cluster. The images of the test cluster are made before.
 CLUSTER_TESTS := tests/contract/kube tests/cluster
 
-.PHONY: help run test check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-images cluster-packages cluster-suite cluster-test fuzz lock clean set-up set-up-test
+.PHONY: help run test test-long check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-images cluster-packages cluster-suite cluster-test fuzz lock clean set-up set-up-test
 
 help: ## what each target does
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -18,7 +19,10 @@ run: set-up ## run EXPERIMENT (default: full.json) on a sandbox; FLAW=a,b TIME_S
 	@$(BIN)/chaos --no-version-check run "$(EXPERIMENT)"
 
 test: set-up-test ## set up and pass the tests
-	@$(BIN)/python -m pytest tests/unit tests/contract tests/e2e
+	@$(BIN)/python -m pytest tests/unit tests/contract tests/e2e $(LONG:%=--ignore=%)
+
+test-long: set-up-test ## the tests that would make `make test` longer than ten minutes: mistakes through both commands, runs that outlive theirs
+	@$(BIN)/python -m pytest $(LONG)
 
 unit: set-up-test ## the tests that need no server
 	@$(BIN)/python -m pytest tests/unit
