@@ -23,6 +23,9 @@ from probes.target import TargetDescription
 READY_WITHIN_S = 5.0
 LOOK_S = 0.1
 PROVEN_WITHIN_S = 30.0
+SETTLED_S = 1.0
+"""So long the proxy's count must stand still before it is taken for whole: between a connection's end and its count lie a few
+instructions (`link.go` of Toxiproxy 2.12)."""
 CLOSE_EVERY_S = 10.0
 """Toxiproxy counts a connection when it ends; where nothing ended for so long, we end those that there are."""
 _KEPT = ("name", "port", "targetPort", "protocol", "appProtocol")
@@ -41,7 +44,8 @@ class Interposition:
         self._kube = KubeReader(description.cluster, clock, threads=2)
         self._toxiproxy = Toxiproxy(link.toxiproxy_url)
         self._passage = Passage(link.interpose, link.proxy, self._toxiproxy, self._kube)
-        self._bytes_before = 0
+        self._bytes_before: int | None = None
+        """None where bytes prove nothing: the proxy does not count them, or they may be ours."""
 
     async def close(self) -> None:
         self._services.close()
@@ -51,7 +55,7 @@ class Interposition:
     async def look(self) -> Seen:
         """Touches nothing. Raises TargetError with the reason against."""
         role = own_reading(self.link, self._description)
-        if role:
+        if role and not self._passage.teller:
             raise TargetError(f"role {role} reads through Service {self.link.interpose.service}, so its bytes would be ours: give peers")
         return await look(self.link, self._services, self._toxiproxy, self._kube)
 
@@ -72,9 +76,8 @@ class Interposition:
         for name, listen, port in zip(switch.proxies, switch.through.targets, switch.ports, strict=True):
             await self._toxiproxy.create(Proxy(name, _joined(seen.pod.ip, int(listen)), _joined(upstream.cluster_ip, port), True, ()))
         await self._until(f"proxy {self.link.proxy} answers in pod {seen.pod.name}", lambda: self._listens(seen))
-        # Our own request must not be taken for the application's when its connection ends later.
-        await self._passage.count_all()
-        self._bytes_before = await self._passage.bytes_in() if not self._passage.teller else 0
+        if not own_reading(self.link, self._description):
+            self._bytes_before = await self._own_bytes()
         await self._services.patch(switch.service, switch.there(await self._version(switch)))
         shown = await self._services.read(switch.service)
         if shown is None or not switch.through.is_of(shown):
@@ -87,12 +90,28 @@ class Interposition:
             raise TargetError(f"Service {switch.service} was changed while it was being interposed")
         return service.version
 
+    async def _own_bytes(self) -> int | None:
+        """What our own requests have made the proxy count: all of them, so that none is taken for the application's later."""
+        try:
+            counted = await self._passage.bytes_in()
+        except TargetError:
+            if not self._passage.teller:
+                raise
+            return None
+        await self._passage.count_all()
+        since = self._clock.now()
+        while self._clock.now() < since + SETTLED_S:
+            await self._clock.sleep_until(self._clock.now() + LOOK_S)
+            before, counted = counted, await self._passage.bytes_in()
+            since = since if counted == before else self._clock.now()
+        return counted
+
     async def prove(self) -> str:
         """Return, in words, how the application's traffic was seen to pass. Raises TargetError when it does not in time."""
         began = self._clock.now()
         closed = 0
         while self._clock.now() < began + PROVEN_WITHIN_S:
-            found = await (self._by_company() if self._passage.teller else self._by_bytes(closed))
+            found = await self._passes(closed)
             if found:
                 return found
             if not self._passage.teller and self._clock.now() >= began + (closed + 1) * CLOSE_EVERY_S:
@@ -103,22 +122,21 @@ class Interposition:
             f"nothing of the application passed proxy {self.link.proxy} within {PROVEN_WITHIN_S:g} s: {await self._why_not()}"
         )
 
-    async def _by_company(self) -> str:
-        company = await self._passage.company()
-        busy = company.busy(PROVEN_WITHIN_S)
-        if not busy:
-            return ""
-        total = len(company.passing) + len(company.past)
-        return (
-            f"{busy} of its connections come from the proxy and ask; {len(company.past)} of {total} do not pass it ({self._passage.teller})"
-        )
-
-    async def _by_bytes(self, closed: int) -> str:
-        grown = await self._passage.bytes_in() - self._bytes_before
+    async def _passes(self, closed: int) -> str:
+        """By a listed connection, else by bytes: who opens one for each request is gone before a list shows it."""
+        company = await self._passage.company() if self._passage.teller else None
+        if company is None:
+            past = "how many older connections do not pass it is unknown: the dependency does not tell them"
+        else:
+            past = f"{len(company.past)} of {company.total} open connections do not pass it ({self._passage.teller})"
+            busy = company.busy(PROVEN_WITHIN_S)
+            if busy:
+                return f"{busy} of its connections come from the proxy and ask; {past}"
+        grown = 0 if self._bytes_before is None else await self._passage.bytes_in() - self._bytes_before
         if grown <= 0:
             return ""
         ended = f", after its connections were closed {closed} times so that they are counted" if closed else ""
-        return f"{grown} bytes of its own{ended}; how many older connections do not pass it is unknown: the dependency does not tell them"
+        return f"{grown} bytes of its own{ended}; {past}"
 
     async def _why_not(self) -> str:
         if not self._passage.teller:

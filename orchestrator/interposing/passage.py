@@ -29,6 +29,10 @@ class Company:
     passing: list[Connection]
     past: list[Connection]
 
+    @property
+    def total(self) -> int:
+        return len(self.passing) + len(self.past)
+
     def busy(self, within_s: float) -> int:
         """How many of the passing ones have asked something in this time."""
         return sum(one.idle_s is not None and one.idle_s <= within_s + WHOLE_SECOND_S for one in self.passing)
@@ -68,14 +72,20 @@ class Passage:
     async def exposure(self, calls: Exposure, mark: Mark, now: float) -> Exposure:
         """Traffic through the proxy since the mark. `calls` is what the application counted, old connections and all."""
         if self.teller:
-            company = await self.company()
-            past = f"{len(company.past)} others do not pass it"
-            return Exposure(company.busy(now - mark.t), f"busy connections through proxy {self._proxy} by {self.teller} ({past})")
+            return self._told(await self.company(), calls, now - mark.t)
         grown = await self.bytes_in() - mark.bytes_in
         if mark.live:
             return Exposure(max(0, grown), f"bytes at proxy {self._proxy}")
         # That some of them pass was proven when the run began; how many go past it nobody tells.
         return Exposure(calls.count, f"{calls.source}; proxy {self._proxy} counts a connection when it ends: {grown} bytes")
+
+    def _told(self, company: Company, calls: Exposure, within_s: float) -> Exposure:
+        busy = company.busy(within_s)
+        if not busy and not company.past:
+            # Each was over before it was listed. They pass, for the run proved that some do and nobody is connected past the proxy.
+            return Exposure(calls.count, f"{calls.source}; by {self.teller} no connection goes past proxy {self._proxy}")
+        past = f"{len(company.past)} others do not pass it"
+        return Exposure(busy, f"busy connections through proxy {self._proxy} by {self.teller} ({past})")
 
     async def bytes_in(self) -> int:
         """Bytes from clients so far; the real server leaves out connections that are open still."""

@@ -17,7 +17,7 @@ import pytest
 import yaml
 from interposed_rig import API, REDIS, Cluster, described, link, platform, wait_for
 
-from orchestrator.errors import HealFailed
+from orchestrator.errors import HealFailed, RefusedError
 from orchestrator.faults.base import Receipt, Surroundings
 from orchestrator.faults.kinds import fault_of
 from orchestrator.faults.link_latency import LinkLatency, Settings
@@ -178,6 +178,22 @@ async def test_the_real_proxy_counts_a_connection_only_when_it_is_closed_and_so_
         cluster.kubectl("exec", "deploy/caller", "-c", "looper", "--", "rm", "/tmp/pause")
         assert await stage.preparation.end() is None
     assert spec(cluster, "redis")["selector"] == {"app": "redis"}
+
+
+async def test_our_own_request_is_not_taken_for_the_applications(
+    cluster: Cluster, toxiproxy: int, redis: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real proxy counts it late; nobody else comes."""
+    monkeypatch.setattr(interposition_module, "PROVEN_WITHIN_S", 4.0)
+    cluster.kubectl("exec", "deploy/caller", "-c", "looper", "--", "touch", "/tmp/pause")
+    stage = redis_stage(cluster, toxiproxy, redis, tmp_path)
+    try:
+        await stage.preparation.begin([stage.link])
+        with pytest.raises(RefusedError, match="nothing of the application passed proxy redis"):
+            await stage.preparation.prove()
+    finally:
+        cluster.kubectl("exec", "deploy/caller", "-c", "looper", "--", "rm", "/tmp/pause")
+        assert await stage.preparation.end() is None
 
 
 async def test_a_fault_on_an_interposed_http_link_is_felt_through_the_api_server(cluster: Cluster, toxiproxy: int, tmp_path: Path) -> None:
