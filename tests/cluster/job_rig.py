@@ -109,7 +109,10 @@ def _adapted(document: Document, job: Job, experiment: Path, changes: Document) 
     if document["kind"] == "Job":
         spec = document["spec"]["template"]["spec"]
         (main,) = spec["containers"]
-        main |= {"image": f"{IMAGES}chaos-orchestrator:local", "command": ["orchestrator", "once", f"/etc/chaos/experiments/{experiment.name}"]}
+        main |= {
+            "image": f"{IMAGES}chaos-orchestrator:local",
+            "command": ["orchestrator", "once", f"/etc/chaos/experiments/{experiment.name}"],
+        }
         spec["containers"] = [main, _keeper(main)]
         spec |= changes
     return document

@@ -113,4 +113,3 @@ def assert_nothing_begins(platform: Installed, job: Job) -> None:
     until("it has started once more", lambda: job.state(job.pods()[-1])["restartCount"] > starts, TOLD_WITHIN_S)
     until("it has told it again", lambda: told(job))
     assert is_clean(platform, job)
-
