@@ -1,4 +1,4 @@
-"""The orchestrator's pod is lost while its faults are there, in each way that a cluster knows: nothing is left of them, and nothing begins anew."""
+"""The orchestrator's pod is lost while its faults are there, in each way that a cluster knows: nothing is left, nothing begins anew."""
 
 from __future__ import annotations
 
