@@ -33,12 +33,9 @@ class Job:
     namespace: str
     platform: str
 
-    def kubectl(self, *words: str, given: bytes = b"", fine: tuple[int, ...] = (0,)) -> bytes:
-        """What kubectl says on stdout."""
-        command = [str(KUBECTL), "--kubeconfig", KUBECONFIG, "-n", self.namespace, *words]
-        done = subprocess.run(command, input=given, capture_output=True, timeout=CALL_WITHIN_S, check=False)
-        assert done.returncode in fine, done.stderr.decode()
-        return done.stdout
+    def kubectl(self, *words: str, fine: tuple[int, ...] = (0,)) -> bytes:
+        """What kubectl says on stdout; of the Job's namespace, unless the words name another."""
+        return _kubectl("-n", self.namespace, *words, fine=fine)
 
     def pods(self) -> list[Document]:
         """Its pods that are not told to end, the newest last."""
@@ -91,10 +88,17 @@ def started(job: Job, experiment: Path, **changes: Any) -> Iterator[Job]:
     documents.append(secret | {"stringData": {"SANDBOX_PASSWORD": password()}})
     documents.sort(key=lambda one: ("Namespace", "Job").index(one["kind"]) * 2 if one["kind"] in ("Namespace", "Job") else 1)
     try:
-        job.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents).encode())
+        _kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents).encode())
         yield job
     finally:
         job.kubectl("delete", "namespace", job.namespace, "--ignore-not-found", "--wait=false")
+
+
+def _kubectl(*words: str, given: bytes = b"", fine: tuple[int, ...] = (0,)) -> bytes:
+    command = [str(KUBECTL), "--kubeconfig", KUBECONFIG, *words]
+    done = subprocess.run(command, input=given, capture_output=True, timeout=CALL_WITHIN_S, check=False)
+    assert done.returncode in fine, done.stderr.decode()
+    return done.stdout
 
 
 def _names(job: Job) -> dict[str, str]:
