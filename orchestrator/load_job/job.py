@@ -77,7 +77,7 @@ class LoadJob:
         for worker in self._crowd.workers.values():
             assert worker.best is not None
             error_ms = worker.best.error_s * 1000
-            self._say(f"{worker.who} answers; its clock is {worker.ahead_s:.3f} s behind ours, give or take {error_ms:.1f} ms")
+            self._say(f"{worker.who} answers; our clock shows {worker.ahead_s:.3f} s more than its own, give or take {error_ms:.1f} ms")
 
     async def wait(self) -> None:
         """Raises LoadWorkerError when a worker is lost."""
