@@ -10,6 +10,7 @@ from orchestrator.faults import cache_flush, link_latency, partition, pod_evict,
 from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
 from orchestrator.faults.permissions import EVICT_POD, KILL_POD, SCALE_STATEFULSET, Permission
 from orchestrator.interposing.way_back import INTERPOSITION, WayBack
+from orchestrator.load_job.way_back import LOAD_JOB, LoadWayBack
 from probes.clock import Clock
 from probes.target import LinkRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 
@@ -56,9 +57,11 @@ class Healer(Protocol):
 
 
 def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> Healer:
-    """The fault, or the interposition, that a receipt belongs to, ready to heal."""
+    """The fault, the interposition or the load that a receipt belongs to, ready to heal."""
     if receipt.kind == INTERPOSITION:
         return WayBack(receipt, description.cluster, clock)
+    if receipt.kind == LOAD_JOB:
+        return LoadWayBack(receipt, description.cluster, clock)
     settings = KINDS[receipt.kind].settings.model_validate(receipt.settings)
     around = Surroundings(receipt.fault, receipt.run_id, description, description.roles[settings.role], clock)
     return make_fault(receipt.kind, settings, around)
