@@ -98,6 +98,8 @@ def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> 
     try:
         kind = kind_of(receipt.kind)
     except PackageError as error:
-        raise HealFailed(str(error), "install it where `orchestrator heal` runs, or name its folder in PYTHONPATH, and heal again") from error
+        raise HealFailed(
+            str(error), "install it where `orchestrator heal` runs, or name its folder in PYTHONPATH, and heal again"
+        ) from error
     around = Surroundings(receipt.fault, receipt.run_id, description, role, clock)
     return kind.make(around, kind.settings.model_validate(receipt.settings))

@@ -164,7 +164,9 @@ class NodeFault:
         found = await self._nodes.neighbours(node)
         ours = [one.name for one in found if one.is_ours]
         if ours:
-            raise TargetError(f"pod {ours[0]} is an orchestrator's or its load's and stands on node {node}, which may be lost: place it elsewhere")
+            raise TargetError(
+                f"pod {ours[0]} is an orchestrator's or its load's and stands on node {node}, which may be lost: place it elsewhere"
+            )
         return max(0, len(found) - len(pods))
 
     async def _require_expendable(self, names: list[str]) -> None:

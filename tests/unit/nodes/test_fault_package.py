@@ -59,10 +59,16 @@ def test_its_fault_stands_in_the_plan_with_its_own_criteria(name: str, kind: str
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (put("extensions.0.packages", "chaos_nodes"), "extensions.orchestrator.packages: it is 'chaos_nodes'; give a list of Python packages"),
+        (
+            put("extensions.0.packages", "chaos_nodes"),
+            "extensions.orchestrator.packages: it is 'chaos_nodes'; give a list of Python packages",
+        ),
         (put("extensions.0.packages", ["../chaos_nodes"]), "give a list of Python packages"),
         (put("extensions.0.packages", [5]), "give a list of Python packages"),
-        (put("extensions.0.packages", ["chaos_nowhere"]), "fault package chaos_nowhere cannot be used here (No module named 'chaos_nowhere')"),
+        (
+            put("extensions.0.packages", ["chaos_nowhere"]),
+            "fault package chaos_nowhere cannot be used here (No module named 'chaos_nowhere')",
+        ),
         (put("extensions.0.packages", ["virtual_time"]), "fault package virtual_time cannot be used here"),
         (put("method.0.provider.func", "node_meltdown"), "no fault is called 'chaos_nodes.node_meltdown'; choose one of pod_kill"),
         (put("method.0.provider.arguments.delay", 1), f"delay: this argument is not known; {CUT} takes role, hold"),
@@ -70,7 +76,10 @@ def test_its_fault_stands_in_the_plan_with_its_own_criteria(name: str, kind: str
         (put("method.0.background", DELETE), "it must not hold up the timeline"),
         # Not named, it is an activity of a stranger, and the method has no fault.
         (put("extensions.0.packages", []), "method: it has no fault"),
-        (put("method.0.provider.arguments.role", "discovery"), f"{CUT} cannot act on role 'discovery' (a workload); roles that fit: discovery-node"),
+        (
+            put("method.0.provider.arguments.role", "discovery"),
+            f"{CUT} cannot act on role 'discovery' (a workload); roles that fit: discovery-node",
+        ),
         (put("method.0.provider.arguments.role", "nowhere"), "has no role 'nowhere'"),
     ],
 )

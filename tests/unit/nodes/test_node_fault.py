@@ -163,7 +163,10 @@ def test_a_heal_waits_for_a_lease_that_was_renewed_since() -> None:
     ("world", "words"),
     [
         (World(driver_fails="`sh mend node1` failed with 1: no such machine"), "`sh mend node1` failed with 1: no such machine"),
-        (World(lost_at={"node1": 0.0}, comes_back=False), "node node1 was not back within 21 s: not Ready, its lease was last renewed at 0"),
+        (
+            World(lost_at={"node1": 0.0}, comes_back=False),
+            "node node1 was not back within 21 s: not Ready, its lease was last renewed at 0",
+        ),
         (World(renews=False), "node node1 was not back within 21 s: Ready, its lease was last renewed at 1000"),
         (World(away=True), "node node1 was not back within 21 s: the API server does not say how it is"),
     ],
@@ -199,16 +202,28 @@ def nodes(**changed: Node) -> list[Node]:
 
 ALONE = {"node1": [pod("web-1")]}
 REFUSED: list[tuple[World, str]] = [
-    (World(beside={"node2": [Neighbour("chaos/full-x", True)]}), "pod chaos/full-x is an orchestrator's or its load's and stands on node node2"),
+    (
+        World(beside={"node2": [Neighbour("chaos/full-x", True)]}),
+        "pod chaos/full-x is an orchestrator's or its load's and stands on node node2",
+    ),
     (World(nodes=nodes(node1=Node("node1", True, True, False))), "node node1, on which web stands, must not be lost: it is a control node"),
-    (World(nodes=nodes(node2=Node("node2", True, False, True))), "node node2, on which web stands, must not be lost: this orchestrator runs on it"),
+    (
+        World(nodes=nodes(node2=Node("node2", True, False, True))),
+        "node node2, on which web stands, must not be lost: this orchestrator runs on it",
+    ),
     (
         World(under_them=ALONE, nodes=[Node("node1", True, False, False), Node("c", True, True, False), Node("d", False, False, False)]),
         "node node1, on which web stands, must not be lost: no other node is ready",
     ),
     (World(under_them=ALONE, nodes=[Node("node2", True, False, False)]), "the API server knows no node node1"),
-    (World(under_them=ALONE), "it would take 1 of 1 ready pods of web on node node1, with up to 0 other pods, the target description allows a share"),
-    (World(under_them={"node1": [pod("a"), pod("b")], "node2": [pod("c"), pod("d")]}), "it would take 2 of 4 ready pods of web on one of the nodes"),
+    (
+        World(under_them=ALONE),
+        "it would take 1 of 1 ready pods of web on node node1, with up to 0 other pods, the target description allows a share",
+    ),
+    (
+        World(under_them={"node1": [pod("a"), pod("b")], "node2": [pod("c"), pod("d")]}),
+        "it would take 2 of 4 ready pods of web on one of the nodes",
+    ),
     (World(under_them={}), "web has no ready pod, so no node of it can be lost"),
 ]
 
