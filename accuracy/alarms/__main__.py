@@ -5,13 +5,11 @@ from __future__ import annotations
 import argparse
 import os
 import secrets
-import signal
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
 
 from accuracy.alarms.counting import Summary, as_results
 from accuracy.alarms.looking import Look
@@ -19,6 +17,7 @@ from accuracy.alarms.measuring import RunError, experiments, recorded, run_once
 from accuracy.alarms.placebos import Placebos, looks_at
 from accuracy.alarms.printing import words
 from accuracy.arguments import at_least_one
+from accuracy.interrupting import INTERRUPTED, end_as_by_ctrl_c
 from accuracy.results import write_results
 from accuracy.sandbox import DetachedSandbox, SandboxTrouble
 from orchestrator.errors import OrchestratorError
@@ -26,7 +25,6 @@ from steady_state.placebo import NoRoomError
 from steady_state.recording import RecordingError
 from steady_state.verdict import Verdict
 
-INTERRUPTED = 130
 RUNS = Path("runs/aa")
 
 
@@ -43,8 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     placebos = Placebos(options.placebos, options.seed)
     measured, code = Measured(), 1
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _as_interrupt)
+    end_as_by_ctrl_c()
     try:
         if options.judge_only:
             _judge_all(options.judge_only, placebos, measured)
@@ -75,10 +72,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=secrets.randbits(32), metavar="S", help="of all placebos (default: a new one)")
     parser.add_argument("--judge-only", type=Path, nargs="+", metavar="DIR", help="judge the runs in or under these folders, run nothing")
     return parser
-
-
-def _as_interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
 
 
 def _measure(runs: int, placebos: Placebos, measured: Measured) -> None:

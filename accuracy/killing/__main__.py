@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from accuracy.arguments import at_least_one
+from accuracy.interrupting import INTERRUPTED, end_as_by_ctrl_c
 from accuracy.killing.kill import Killed, kill
 from accuracy.killing.moments import moments
 from accuracy.results import Results, write_results
@@ -19,7 +20,6 @@ from accuracy.trials import tried
 KILLS = 60
 AIM_S = 2.0
 """Source: issue "nothing is left behind": clean within 2 s of the death on the sandbox."""
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     found: list[Killed] = []
     code = 1
+    end_as_by_ctrl_c()
     try:
         with DetachedSandbox.up(f"kill-{os.getpid()}") as sandbox:
             asyncio.run(tried(moments(options.kills), sandbox, kill, found))

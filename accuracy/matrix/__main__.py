@@ -16,6 +16,7 @@ from rich.console import Console
 
 from accuracy import sandbox
 from accuracy.arguments import at_least_one
+from accuracy.interrupting import INTERRUPTED
 from accuracy.matrix.bench import Bench
 from accuracy.matrix.course import Course
 from accuracy.matrix.outcome import Outcome, Summary, as_results
@@ -25,7 +26,6 @@ from accuracy.matrix.subset import CI
 from accuracy.matrix.table import show
 from accuracy.results import write_results
 
-INTERRUPTED = 130
 LOG_WIDTH = 150
 
 

@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from accuracy.matrix.sight import RunEnded, RunSight
 from accuracy.sandbox import without_ours
 
 FINISH_WITHIN_S = 300.0
+HEAL_WITHIN_S = 150.0
 END_WITHIN_S = 60.0
 """A run that was told to end heals, judges and reports; then it is killed."""
 
@@ -51,6 +53,7 @@ class Trial:
 async def trial(order: Order) -> Trial:
     """Run the experiment to its end. Raises TrialError."""
     order.folder.mkdir(parents=True)
+    await _heal_what_is_left(order)
     scene = _scene(order)
     try:
         async with _around(order.harm, scene) as during:
@@ -64,6 +67,20 @@ async def trial(order: Order) -> Trial:
     if not report.is_file():
         raise TrialError(f"the run left no report: {last_words(order.folder)}")
     return Trial(json.loads(report.read_text(encoding="utf-8")), run, done)
+
+
+async def _heal_what_is_left(order: Order) -> None:
+    """An earlier run whose heal was refused keeps ours away: by what it mirrored on the platform, since the harm's addresses are gone."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "orchestrator", "heal"),
+        cwd=order.folder.parent,
+        env=without_ours(os.environ) | dict(order.environment),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), HEAL_WITHIN_S)
+    if process.returncode != 0:
+        raise TrialError(f"something is left of an earlier run: {said.decode(errors='replace').strip()[-500:]}")
 
 
 def _scene(order: Order) -> Scene:

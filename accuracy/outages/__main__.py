@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from accuracy.interrupting import INTERRUPTED, end_as_by_ctrl_c
 from accuracy.outages.cases import cases
 from accuracy.outages.dependencies import DEPENDENCIES
 from accuracy.outages.outage import Ending, outage
@@ -17,7 +18,6 @@ from accuracy.sandbox import DetachedSandbox, SandboxTrouble
 from accuracy.trials import tried
 
 GOAL = "the run ends by itself, names the dependency, is never PASS, and leaves nothing once the dependency is back"
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     wanted = cases(frozenset(parser.parse_args(arguments).only))
     found: list[Ending] = []
     code = 1
+    end_as_by_ctrl_c()
     try:
         with DetachedSandbox.up(f"outages-{os.getpid()}") as sandbox:
             asyncio.run(tried(wanted, sandbox, outage, found))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import signal
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 
+from accuracy.interrupting import INTERRUPTED, end_as_by_ctrl_c
 from accuracy.results import Results, write_results
 from accuracy.sandbox import DetachedSandbox, SandboxTrouble
 from accuracy.signals.cases import Case, cases
@@ -18,14 +18,11 @@ from accuracy.signals.ending import AIM_S, Ending, end
 from accuracy.signals.interpreters import interpreters
 from accuracy.trials import tried
 
-INTERRUPTED = 130
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Exit code: 0 every run ended as it must and in time; 1 one did not, or no sandbox can be had; 130 interrupted."""
     argparse.ArgumentParser(prog="python -m accuracy.signals", description="End runs by signals in every phase.").parse_args(arguments)
-    # Under nohup a run does not hear SIGHUP, and should not; here it must.
-    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    end_as_by_ctrl_c()
     found: list[Ending] = []
     wanted: list[Case] = []
     code = 1

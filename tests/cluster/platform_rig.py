@@ -94,11 +94,10 @@ async def _rows(port: int, query: str) -> list[tuple[Any, ...]]:
 
 
 @contextmanager
-def installed(namespace: str, folder: Path) -> Iterator[Installed]:
-    """Apply the platform, wait until it is ready, and take it away at the end."""
-    base = os.path.relpath(ROOT / "manifests/platform", folder)
+def installed(namespace: str, folder: Path, base: Path = ROOT / "manifests/platform") -> Iterator[Installed]:
+    """Apply the platform, or a copy of it with a flaw, wait until it is ready, and take it away at the end."""
     images = [{"name": name, "newName": f"{IMAGES}{name}"} for name in ("platform", "toxiproxy")]
-    overlay = {"resources": [base], "namespace": namespace, "images": images}
+    overlay = {"resources": [os.path.relpath(base, folder)], "namespace": namespace, "images": images}
     (folder / "kustomization.yaml").write_text(yaml.safe_dump(overlay), encoding="utf-8")
     began, platform = time.monotonic(), Installed(namespace, folder)
     try:
