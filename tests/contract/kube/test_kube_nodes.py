@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterator
 
 import pytest
+from backends import REAL
 from kube_clients import Kube
 from kube_harness import wait_for
 from lost_nodes import FLEET, ROOT, Fleet, fleet, needs_a_driver
@@ -20,7 +21,11 @@ def lost(session_kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         yield there
 
 
-@pytest.mark.parametrize(("kind", "hold_s"), [("node_power_cut", 12.0), ("node_partition", 5.0)])
+LOSSES = [("node_power_cut", 12.0), ("node_partition", 5.0)] if REAL else [("node_power_cut", 4.0)]
+"""On the sandbox the two are the same. A real node that is cut off for 5 s keeps its pods; one that lost power has none any more."""
+
+
+@pytest.mark.parametrize(("kind", "hold_s"), LOSSES)
 async def test_a_node_is_lost_felt_and_back(kind: str, hold_s: float, lost: Fleet) -> None:
     await asyncio.to_thread(lost.settle)
     course, lines = await lost.lived(kind, hold_s)
