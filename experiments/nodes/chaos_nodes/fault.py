@@ -69,16 +69,16 @@ class NodeFault:
         """Of whichever node it will be, the most. Raises TargetError where one of them must not be lost, or the driver is not here."""
         self._require_outside()
         under = await self._under()
-        others = {node: await self._neighbours(node, pods) for node, pods in under.items()}
-        await self._require_expendable(list(under))
+        others = await self._allowed(under)
         (most, pods) = max(under.items(), key=lambda one: len(one[1]))
         where = f"on one of the nodes {', '.join(under)}" if len(under) > 1 else f"on node {most}"
         total = sum(len(pods) for pods in under.values())
-        what = f"ready pods of {self._workload} {where}, with up to {max(others.values())} other pods"
+        what = f"ready pods of {self._workload} {where}, with up to {max(others)} other pods"
         return BlastRadius(what, len(pods), total, capped=True)
 
     async def prepare(self, rng: Random) -> Receipt:
         under = await self._under()
+        await self._allowed(under)
         node = rng.choice(list(under))
         here = under[node]
         elsewhere = [pod for other, pods in under.items() if other != node for pod in pods][:ELSEWHERE]
@@ -159,15 +159,17 @@ class NodeFault:
             raise NothingToHitError(f"{self._workload} has no ready pod, so no node of it can be lost")
         return under
 
-    async def _neighbours(self, node: str, pods: list[Pod]) -> int:
-        """How many pods stand on the node beside these. Raises TargetError where one of them is an orchestrator's or its load's."""
-        found = await self._nodes.neighbours(node)
-        ours = [one.name for one in found if one.is_ours]
-        if ours:
-            raise TargetError(
-                f"pod {ours[0]} is an orchestrator's or its load's and stands on node {node}, which may be lost: place it elsewhere"
-            )
-        return max(0, len(found) - len(pods))
+    async def _allowed(self, under: Mapping[str, list[Pod]]) -> list[int]:
+        """How many other pods stand on each of these nodes. Raises TargetError where one of the nodes must not be lost."""
+        await self._require_expendable(list(under))
+        found = await asyncio.gather(*(self._nodes.neighbours(node) for node in under))
+        for node, neighbours in zip(under, found, strict=True):
+            ours = [one.name for one in neighbours if one.is_ours]
+            if ours:
+                raise TargetError(
+                    f"pod {ours[0]} is an orchestrator's or its load's and stands on node {node}, which may be lost: place it elsewhere"
+                )
+        return [max(0, len(neighbours) - len(under[node])) for node, neighbours in zip(under, found, strict=True)]
 
     async def _require_expendable(self, names: list[str]) -> None:
         nodes = {one.name: one for one in await self._nodes.all()}

@@ -234,6 +234,18 @@ def test_a_node_that_must_not_be_lost_is_refused_by_name(world: World, words: st
     assert world.commands == []
 
 
+def test_what_came_to_stand_there_since_the_plan_is_seen_before_the_injection() -> None:
+    world = World()
+    assert objection(world) == ""
+    world.beside["node1"] = [Neighbour("chaos/load-0", True)]
+
+    async def main(clock: VirtualClock) -> None:
+        with pytest.raises(TargetError, match="pod chaos/load-0 is an orchestrator's or its load's"):
+            await fault(world, clock).prepare(Random(0))
+
+    run_virtual(main)
+
+
 def test_a_plan_on_a_platform_that_allows_it_is_not_refused() -> None:
     assert objection(World(beside={"node1": [Neighbour("x/other", False)]})) == ""
     assert objection(World(under_them=ALONE), caps=BlastCaps(share=1)) == ""
