@@ -34,6 +34,10 @@ class Killed:
     def good(self) -> bool:
         return self.clean_after_s is not None and not self.trouble
 
+    @property
+    def reached(self) -> bool:
+        return not self.trouble
+
     def __str__(self) -> str:
         opened = ", ".join(self.open) or "nothing"
         if self.trouble:

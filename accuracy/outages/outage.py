@@ -35,6 +35,7 @@ class Ending:
     verdict: str = ""
     said: str = ""
     wrong: tuple[str, ...] = ()
+    reached: bool = True
 
     @property
     def good(self) -> bool:
@@ -63,7 +64,7 @@ async def outage(case: Case, folder: Path, environment: Mapping[str, str]) -> En
                     await _close(relays, case.way)
                 await asyncio.wait_for(run.process.wait(), ENDS_WITHIN_S)
             except NotReachedError as error:
-                return Ending(str(case), wrong=(str(error),))
+                return Ending(str(case), wrong=(str(error),), reached=False)
             except TimeoutError:
                 return Ending(str(case), wrong=(f"it did not end within {ENDS_WITHIN_S:g} s",))
             ended_s = round(time.monotonic() - began, 1)

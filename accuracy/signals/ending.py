@@ -28,6 +28,7 @@ class Ending:
     case: str
     after_s: float | None = None
     wrong: tuple[str, ...] = ()
+    reached: bool = True
 
     @property
     def good(self) -> bool:
@@ -45,7 +46,7 @@ async def end(case: Case, folder: Path, environment: Mapping[str, str]) -> Endin
         try:
             await run.reached(case.moment)
         except NotReachedError as error:
-            return Ending(name, wrong=(f"not ended: {error}",))
+            return Ending(name, wrong=(f"not ended: {error}",), reached=False)
         began = time.monotonic()
         for number, one in enumerate(case.signals):
             if number:

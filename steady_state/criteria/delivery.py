@@ -26,7 +26,9 @@ def judge(window: Window) -> Finding:
         return inconclusive("the fault was never taken away, so nobody knows until when an operation may take", window=where)
     chosen = _sent(window)
     if not chosen:
-        return inconclusive("no operation was accepted in this window", window=where)
+        deaf = probe_gaps(history, window.span, PROBE)
+        why = f" (not seen throughout: {deaf[0]})" if deaf else ""
+        return inconclusive(f"no operation was accepted in this window{why}", window=where)
     missing = [one for one in chosen if not _in_time(window, one)]
     doubled = [one for one in chosen if len(one.arrivals) > 1]
     overtaken = [one for one in chosen if one.overtaken]

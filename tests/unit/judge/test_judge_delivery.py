@@ -81,6 +81,16 @@ def test_a_device_that_did_not_listen_proves_nothing() -> None:
     assert delivery(healthy().with_silence("delivery", 220, 225)).verdict is Verdict.INCONCLUSIVE
 
 
+def test_where_nothing_was_accepted_a_device_that_could_not_listen_is_named() -> None:
+    """A device that never comes to listen sends nothing either."""
+    run = healthy().without(lambda line: isinstance(line, obs.OperationLine | obs.DeliveryLine))
+
+    assert delivery(run).because == "no operation was accepted in this window"
+    deaf = delivery(run.with_silence("delivery", 0, 240))
+    assert deaf.verdict is Verdict.INCONCLUSIVE
+    assert deaf.because.startswith("no operation was accepted in this window (not seen throughout: delivery was silent for")
+
+
 def test_a_target_without_sync_is_not_judged() -> None:
     run = healthy()
     run.plan = run.plan.model_copy(update={"sync_route": None})
