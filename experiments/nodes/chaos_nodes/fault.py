@@ -25,9 +25,10 @@ from probes.target import MetricSource, PackageRole
 
 Act = Literal["power_cut", "partition"]
 Drive = Callable[[Sequence[str], str, float], Awaitable[None]]
-INJECT_S, HEAL_S = 7.0, 12.0
-"""The driver's time. The run gives an injection 8 s, and a whole heal 24 s."""
-HEAL_DEADLINE_S = 21.0
+INJECT_S = 7.0
+"""The driver's time: the run gives an injection 8 s."""
+HEAL_DEADLINE_S, LOOK_ROOM_S = 22.0, 3.0
+"""A whole heal has 24 s. So much of ours is left for looks when the driver has used all of its time."""
 LOOK_PERIOD_S = 0.25
 ELSEWHERE = 2
 """So many pods on other nodes are asked beside those on the node."""
@@ -126,7 +127,7 @@ class NodeFault:
         remedy = in_words(self._role.driver.heal, node)
         before = await self._seen(node)
         try:
-            await self._drive(self._role.driver.heal, node, HEAL_S)
+            await self._drive(self._role.driver.heal, node, deadline - LOOK_ROOM_S - self._around.clock.now())
         except TargetError as error:
             raise HealFailed(str(error), remedy) from error
         seen = None

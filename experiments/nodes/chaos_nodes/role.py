@@ -24,7 +24,7 @@ Words = Annotated[list[str], AfterValidator(_names_the_node)]
 
 
 class Driver(Part):
-    """Three commands, as words. Each ends by itself, within 7 s (`heal`: 12 s), with exit code 0 when it has done its work.
+    """Three commands, as words. Each ends by itself, within 7 s (`heal`: 19 s), with exit code 0 when it has done its work.
 
     `heal` undoes either fault, and does no harm to a node that has none.
     """

@@ -165,10 +165,10 @@ def test_a_heal_waits_for_a_lease_that_was_renewed_since() -> None:
         (World(driver_fails="`sh mend node1` failed with 1: no such machine"), "`sh mend node1` failed with 1: no such machine"),
         (
             World(lost_at={"node1": 0.0}, comes_back=False),
-            "node node1 was not back within 21 s: not Ready, its lease was last renewed at 0",
+            "node node1 was not back within 22 s: not Ready, its lease was last renewed at 0",
         ),
-        (World(renews=False), "node node1 was not back within 21 s: Ready, its lease was last renewed at 1000"),
-        (World(away=True), "node node1 was not back within 21 s: the API server does not say how it is"),
+        (World(renews=False), "node node1 was not back within 22 s: Ready, its lease was last renewed at 1000"),
+        (World(away=True), "node node1 was not back within 22 s: the API server does not say how it is"),
     ],
 )
 def test_a_node_that_is_not_back_is_told_in_time_with_the_command(world: World, words: str) -> None:
