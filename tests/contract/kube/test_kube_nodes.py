@@ -23,8 +23,8 @@ def lost(session_kube: Kube, tmp_path_factory: pytest.TempPathFactory) -> Iterat
 
 LOSSES = ["node_power_cut", "node_partition"] if REAL else ["node_power_cut"]
 """On the sandbox the two are the same."""
-HOLD_S = 12.0
-"""Longer than the 10 s that a run looks for the effect: a busy machine needs them."""
+HOLD_S = 10.0
+"""As long as a run looks for the effect: a busy machine may need all of it."""
 
 
 @pytest.mark.parametrize("kind", LOSSES)
