@@ -83,7 +83,7 @@ check: set-up-test ## ruff, mypy and import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
-	@PYTHONPATH=tests/cluster $(BIN)/lint-imports
+	@PYTHONPATH=tests/cluster:experiments/nodes $(BIN)/lint-imports
 
 set-up:
 	@$(PYTHON) tools/set_up.py run

@@ -19,32 +19,32 @@ Output = dict[str, Any]
 
 def pod_kill(role: str, graceful: bool = False, may_take_last: bool = False) -> Output:
     """Delete one ready pod of the role."""
-    return _perform("pod_kill")
+    return perform("pod_kill")
 
 
 def pod_evict(role: str, may_take_last: bool = False) -> Output:
     """Ask for the eviction of one ready pod of the role; a PodDisruptionBudget may refuse it."""
-    return _perform("pod_evict")
+    return perform("pod_evict")
 
 
 def link_latency(role: str, delay_ms: int, hold: str, jitter_ms: int = 0) -> Output:
     """Answers on the role's link come late, as long as the hold lasts."""
-    return _perform("link_latency")
+    return perform("link_latency")
 
 
 def replica_failure(role: str, hold: str, mode: str = "gone") -> Output:
     """A read replica is gone (or frozen), as long as the hold lasts."""
-    return _perform("replica_failure")
+    return perform("replica_failure")
 
 
 def cache_flush(role: str) -> Output:
     """Throw away everything in the cache."""
-    return _perform("cache_flush")
+    return perform("cache_flush")
 
 
 def partition(role: str, mode: str, hold: str) -> Output:
     """Cut the role's link (`refused` or `blackhole`), as long as the hold lasts."""
-    return _perform("partition")
+    return perform("partition")
 
 
 def end_of_timeline() -> Output:
@@ -80,7 +80,8 @@ def heal_all() -> Output:
     return {"open": len(session.open_receipts())}
 
 
-def _perform(kind: str) -> Output:
+def perform(kind: str) -> Output:
+    """The whole life of the fault that this thread was armed for; for fault packages, too."""
     session, name = timeline.current(), timeline.armed_activity()
     if session is None or name is None:
         raise ActivityFailed(f"{kind} refuses to inject: the control orchestrator.timeline has not armed it")

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pydantic import ValidationError
+
 from orchestrator.errors import PlanError
-from orchestrator.faults.kinds import KINDS
+from orchestrator.faults.kinds import kind_of, package_of
 from orchestrator.load.profile import LoadPlanError, plan_load
 from orchestrator.plan import Plan, PlannedFault
-from probes.target import RedisRole, ReplicaRole, TargetDescription, WorkloadRole
+from probes.target import PackageRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 from steady_state.judged_plan import BreakerRule, JudgedBreaker, JudgedFault, JudgedPlan
 
 
@@ -42,7 +44,7 @@ def _require_load(plan: Plan, description: TargetDescription) -> None:
 
 
 def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> JudgedFault:
-    name, wanted = fault.settings.role, KINDS[fault.kind].role
+    name, wanted = fault.settings.role, kind_of(fault.kind).role
     role = description.roles.get(name)
     if role is None:
         known = ", ".join(sorted(description.roles))
@@ -58,6 +60,8 @@ def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> J
             f"target {description.name} declares no cluster, which role {name!r} (a {role.kind}) needs",
             "add kubernetes to the target description or leave the fault out",
         )
+    if isinstance(role, PackageRole):
+        _require_settings(fault, role)
     criteria = plan.criteria.for_fault(fault.kind, name)
     assert criteria is not None, "read_plan has refused a set that says nothing"
     return JudgedFault(
@@ -72,6 +76,20 @@ def _fault(plan: Plan, fault: PlannedFault, description: TargetDescription) -> J
         own_workload=_own_workload(role),
         not_applicable=plan.criteria.not_applicable.get(fault.kind, {}),
     )
+
+
+def _require_settings(fault: PlannedFault, role: PackageRole) -> None:
+    """The role is of the fault's package, and says what that wants."""
+    key, package, wanted = f"roles.{fault.settings.role}", package_of(fault.kind), kind_of(fault.kind).role_settings
+    if role.package != package:
+        raise PlanError(f"{key}.package", f"it is {role.package}, {fault.name} is of {package}", "mend the description or the plan")
+    try:
+        if wanted is not None:
+            wanted.model_validate(role.settings)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join([key, "settings", *map(str, first["loc"])])
+        raise PlanError(place, first["msg"].removeprefix("Value error, "), "mend the target description") from error
 
 
 def _routes(routes: list[str], plan: Plan, description: TargetDescription) -> list[str]:
@@ -95,6 +113,6 @@ def _rule(rule: BreakerRule, plan: Plan, description: TargetDescription) -> Brea
 
 
 def _own_workload(role: object) -> str | None:
-    if isinstance(role, WorkloadRole):
+    if isinstance(role, WorkloadRole | PackageRole):
         return role.workload
     return role.statefulset if isinstance(role, ReplicaRole) else None

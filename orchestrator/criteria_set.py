@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from functools import cache
 from importlib import resources
+from typing import TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.errors import PlanError
 from steady_state.judged_plan import BreakerRule, Limits
+
+T = TypeVar("T", bound=BaseModel)
 
 
 class FaultCriteria(BaseModel):
@@ -44,16 +47,45 @@ def known_sets() -> list[str]:
     return sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
 
 
+class CriteriaAddition(BaseModel):
+    """What a fault package says of its own kinds, under one criteria set. Kinds by their names in the package."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    faults: dict[str, FaultCriteria]
+    not_applicable: dict[str, dict[str, str]] = Field(default_factory=dict)
+
+
 @cache
-def load_criteria_set(name: str) -> CriteriaSet:
-    """The set of this name. Raises PlanError when there is none, or when it is wrong."""
+def load_criteria_set(name: str, packages: tuple[str, ...] = ()) -> CriteriaSet:
+    """The set of this name, and what these fault packages add to it. Raises PlanError when there is none, or when it is wrong."""
     if name not in known_sets():
         raise PlanError(
             "extensions.orchestrator.criteria", f"no criteria set is called {name!r}", f"choose one of {', '.join(known_sets())}"
         )
-    text = (resources.files("orchestrator") / "criteria_sets" / f"{name}.yaml").read_text(encoding="utf-8")
+    found = _read("orchestrator", name, CriteriaSet)
+    assert found is not None, "its file is there"
+    for package in packages:
+        added = _read(package, name, CriteriaAddition)
+        if added is not None:
+            found = _with(found, package, added)
+    return found
+
+
+def _with(found: CriteriaSet, package: str, added: CriteriaAddition) -> CriteriaSet:
+    faults = {f"{package}.{kind}": criteria for kind, criteria in added.faults.items()}
+    reasons = {f"{package}.{kind}": cells for kind, cells in added.not_applicable.items()}
+    return found.model_copy(update={"faults": found.faults | faults, "not_applicable": found.not_applicable | reasons})
+
+
+def _read(package: str, name: str, model: type[T]) -> T | None:
+    """The file of this set in a package; None where it has none. Raises PlanError."""
+    file = resources.files(package) / "criteria_sets" / f"{name}.yaml"
+    if not file.is_file():
+        return None
     try:
-        return CriteriaSet.model_validate(yaml.safe_load(text))
+        return model.model_validate(yaml.safe_load(file.read_text(encoding="utf-8")))
     except ValidationError as error:
         first = error.errors()[0]
-        raise PlanError(f"criteria set {name}: {'.'.join(map(str, first['loc']))}", first["msg"], "mend the set") from error
+        key = f"criteria set {name} of {package}: {'.'.join(map(str, first['loc']))}"
+        raise PlanError(key, first["msg"], "mend the set") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from orchestrator.errors import OrchestratorError, TargetError
 from orchestrator.faults.base import BlastRadius
-from orchestrator.faults.kinds import KINDS
+from orchestrator.faults.kinds import kind_of
 from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, Permission, of_a_run
 from orchestrator.guards import beyond, interposable, of_the_cluster, preview
 from orchestrator.interposing.links import InterposedLink, links_of
@@ -63,7 +63,7 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
 
 async def _ask_permissions(found: DryRun, plan: Plan, description: TargetDescription) -> None:
     target, load, links = description.cluster, description.load, bool(links_of(plan, description))
-    needed = [one for fault in plan.faults for one in KINDS[fault.kind].needs]
+    needed = [one for fault in plan.faults for one in kind_of(fault.kind).needs]
     wanted = dict.fromkeys([*of_a_run(mirrored=target.mirror_ledger), *needed, *(INTERPOSE if links else ())])
     try:
         lease = LeaseClient(target)
@@ -91,13 +91,14 @@ async def _review(found: DryRun, wanted: Iterable[Permission], target: Kubernete
             if await reviews.allows(permission):
                 found.allowed.append(permission)
             else:
-                found.objections.append(f"our identity may not {permission} in namespace {target.namespace}")
+                where = f" in namespace {target.namespace}" if permission.namespace is None else ""
+                found.objections.append(f"our identity may not {permission}{where}")
     finally:
         reviews.close()
 
 
 async def _previewed(found: DryRun, planned: PlannedFault, description: TargetDescription, clock: Clock) -> FaultPreview:
-    way_back = KINDS[planned.kind].way_back
+    way_back = kind_of(planned.kind).way_back
     try:
         radius = await preview(planned, description, clock)
     except (OrchestratorError, Unreachable) as error:

@@ -21,6 +21,13 @@ class RefusedError(OrchestratorError):
     """The run was refused before anything was touched (not steady, out of reach, a machine that lacks something)."""
 
 
+class PackageError(OrchestratorError):
+    """The plan's author or the operator must act: a fault package cannot be imported here, or has no table of kinds."""
+
+    def __init__(self, package: str, problem: str) -> None:
+        super().__init__(f"fault package {package} cannot be used here ({problem})")
+
+
 class TargetError(OrchestratorError):
     """The platform's owner must act: the target did not answer, or answered that it will not."""
 

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from orchestrator.criteria_set import CriteriaSet, load_criteria_set
 from orchestrator.durations import in_words, seconds
-from orchestrator.errors import PlanError
+from orchestrator.errors import PackageError, PlanError
 from orchestrator.faults.base import Settings
-from orchestrator.faults.kinds import KINDS
+from orchestrator.faults.kinds import KINDS, Kind, kinds_of
 from orchestrator.load.profile import Profile
 from orchestrator.shape import check_shape
 from steady_state.stopping import StopLimits
@@ -31,6 +31,7 @@ LEAST_HOLD_S = 10.0
 """A scaled hold is never shorter. Source: design 2."""
 AS_WRITTEN_S = 600.0
 """Experiments up to this long run as written, whatever the time scale. Source: design 2."""
+PACKAGE = re.compile(r"[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*")
 FAULT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 """A fault's name is also the name of what it puts on the target."""
 
@@ -82,14 +83,17 @@ def read_plan(experiment: Mapping[str, Any]) -> Plan:
     _require_probes(experiment)
     method = experiment["method"]
     _require_end(method, length_s)
-    faults = tuple(_fault(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_fault(activity))
-    foreign = {activity["name"]: _at(activity, f"method[{index}]") for index, activity in enumerate(method) if _is_foreign(activity)}
-    _no_untimed(method)
+    packages = _packages(settings)
+    kinds = _kinds(packages)
+    places = [(activity, f"method[{index}]") for index, activity in enumerate(method)]
+    faults = tuple(_fault(activity, key, packages, kinds) for activity, key in places if _is_fault(activity, packages))
+    foreign = {activity["name"]: _at(activity, key) for activity, key in places if _is_foreign(activity, packages)}
+    _no_untimed(method, packages)
     _check_names(method)
     _check_observing(settings, faults)
     _check_timeline(faults, foreign, length_s)
     _check_rollbacks(experiment)
-    criteria = load_criteria_set(str(settings.get("criteria", "")))
+    criteria = load_criteria_set(str(settings.get("criteria", "")), packages)
     for fault in faults:
         if criteria.for_fault(fault.kind, fault.settings.role) is None:
             raise PlanError(
@@ -163,7 +167,7 @@ def _extension(experiment: Mapping[str, Any]) -> Mapping[str, Any]:
         raise PlanError(
             "extensions", f"{len(found)} entries are named {EXTENSION!r}", 'give one: {"name": "orchestrator", "length": "60m", ...}'
         )
-    known = {"name", "length", "load", "criteria", "observe", "overlap", "stop"}
+    known = {"name", "length", "load", "criteria", "observe", "overlap", "packages", "stop"}
     unknown = sorted(set(found[0]) - known)
     if unknown:
         raise PlanError(f"extensions.orchestrator.{unknown[0]}", "this key is not known", f"use {', '.join(sorted(known))}")
@@ -213,28 +217,51 @@ def _function(activity: Mapping[str, Any]) -> str:
     return str(activity["provider"].get("func", ""))
 
 
-def _is_fault(activity: Mapping[str, Any]) -> bool:
-    return _is_ours(activity) and _function(activity) != END
+def _is_fault(activity: Mapping[str, Any], packages: tuple[str, ...]) -> bool:
+    return (_is_ours(activity) and _function(activity) != END) or bool(_package(activity, packages))
 
 
-def _is_foreign(activity: Mapping[str, Any]) -> bool:
-    return not _is_ours(activity) and "at" in activity
+def _is_foreign(activity: Mapping[str, Any], packages: tuple[str, ...]) -> bool:
+    return not _is_ours(activity) and not _package(activity, packages) and "at" in activity
 
 
-def _fault(activity: Mapping[str, Any], key: str) -> PlannedFault:
-    name, kind = activity["name"], _function(activity)
-    key = f"{key} ({name})"
-    if kind not in KINDS:
-        raise PlanError(f"{key}.provider.func", f"no fault is called {kind!r}", f"choose one of {', '.join(KINDS)}")
+def _packages(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The fault packages that the experiment names."""
+    named = settings.get("packages", [])
+    if not isinstance(named, list) or not all(isinstance(one, str) and PACKAGE.fullmatch(one) for one in named):
+        raise PlanError("extensions.orchestrator.packages", f"it is {named!r}", 'give a list of Python packages, e.g. ["chaos_nodes"]')
+    return tuple(named)
+
+
+def _package(activity: Mapping[str, Any], packages: tuple[str, ...]) -> str:
+    """The fault package whose activity it is; empty where it is of none."""
+    module = activity["provider"].get("module")
+    return next((package for package in packages if module == f"{package}.activities"), "")
+
+
+def _kinds(packages: tuple[str, ...]) -> dict[str, Kind]:
+    """Every kind that the experiment may use."""
+    try:
+        return KINDS | {name: kind for package in packages for name, kind in kinds_of(package).items()}
+    except PackageError as error:
+        fix = "install it, or name its folder in PYTHONPATH"
+        raise PlanError("extensions.orchestrator.packages", str(error), fix) from error
+
+
+def _fault(activity: Mapping[str, Any], key: str, packages: tuple[str, ...], kinds: Mapping[str, Kind]) -> PlannedFault:
+    name, package, function = activity["name"], _package(activity, packages), _function(activity)
+    key, kind = f"{key} ({name})", f"{package}.{function}" if package else function
+    if kind not in kinds:
+        raise PlanError(f"{key}.provider.func", f"no fault is called {kind!r}", f"choose one of {', '.join(kinds)}")
     if activity.get("type") != "action" or activity.get("background") is not True:
         raise PlanError(key, "it must not hold up the timeline", 'a fault is an action with "background": true')
     if not FAULT_NAME.fullmatch(name):
         raise PlanError(f"{key}.name", "it is also the name of what is put on the target", "use up to 63 letters, digits, '-', '_', '.'")
-    return PlannedFault(name, kind, _at(activity, key), _settings(kind, activity["provider"].get("arguments", {}), f"{key}.arguments"))
+    settings = _settings(kind, kinds[kind].settings, activity["provider"].get("arguments", {}), f"{key}.arguments")
+    return PlannedFault(name, kind, _at(activity, key), settings)
 
 
-def _settings(kind: str, arguments: Mapping[str, Any], key: str) -> Settings:
-    model = KINDS[kind].settings
+def _settings(kind: str, model: type[Settings], arguments: Mapping[str, Any], key: str) -> Settings:
     held = model.model_fields["hold_s"].is_required()
     known = [name for name in model.model_fields if name != "hold_s"] + (["hold"] if held else [])
     unknown = sorted(set(arguments) - set(known))
@@ -343,12 +370,12 @@ def _check_timeline(faults: tuple[PlannedFault, ...], foreign: Mapping[str, floa
         raise PlanError("method", "two faults have the same instant", "move them apart: their effects could not be told from each other")
 
 
-def _no_untimed(method: list[Mapping[str, Any]]) -> None:
+def _no_untimed(method: list[Mapping[str, Any]], packages: tuple[str, ...]) -> None:
     for index, activity in enumerate(method):
         key = f"method[{index}] ({activity['name']})"
         if "at" not in activity:
             raise PlanError(f"{key}.at", "it is missing", "give every entry of the method its instant")
         if "pauses" in activity:
             raise PlanError(f"{key}.pauses", "a pause would move it away from its instant", 'leave it out, "at" says when')
-        if _is_foreign(activity) and activity.get("background") is not True:
+        if _is_foreign(activity, packages) and activity.get("background") is not True:
             raise PlanError(key, "a timed activity must not hold up the others", 'add "background": true')

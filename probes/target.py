@@ -221,7 +221,16 @@ class RedisRole(Part):
     allow_flush: bool = False
 
 
-Role = Annotated[WorkloadRole | LinkRole | ReplicaRole | RedisRole, Field(discriminator="kind")]
+class PackageRole(Part):
+    """What faults from a package outside this one act on; `settings` are checked by that package."""
+
+    kind: Literal["package"]
+    package: str = Field(pattern=r"^[a-z_][a-z0-9_]*(\.[a-z_][a-z0-9_]*)*$", description="the Python package, e.g. chaos_nodes")
+    workload: str | None = Field(default=None, description="the workload whose replicas the faults take away, where they do")
+    settings: dict[str, JsonValue] = Field(default_factory=dict)
+
+
+Role = Annotated[WorkloadRole | LinkRole | ReplicaRole | RedisRole | PackageRole, Field(discriminator="kind")]
 
 
 State = Literal["closed", "open", "half_open"]

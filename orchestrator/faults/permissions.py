@@ -7,17 +7,22 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Permission:
-    """One verb on one resource of the namespace. `group` is "" for the core API; with `name` on the one object of that name."""
+    """One verb on one resource. `group` is "" for the core API; with `name` on the one object of that name.
+
+    `namespace`: None for the platform's, "" for the whole cluster.
+    """
 
     verb: str
     resource: str
     group: str = ""
     subresource: str = ""
     name: str = ""
+    namespace: str | None = None
 
     def __str__(self) -> str:
         resource = f"{self.resource}/{self.subresource}" if self.subresource else self.resource
-        return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{f' {self.name}' if self.name else ''}"
+        place = {None: "", "": " in the whole cluster"}.get(self.namespace, f" in namespace {self.namespace}")
+        return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{f' {self.name}' if self.name else ''}{place}"
 
 
 APPS, BATCH, LEASES, DISCOVERY = "apps", "batch", "coordination.k8s.io", "discovery.k8s.io"

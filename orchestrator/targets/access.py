@@ -23,8 +23,10 @@ class AccessReviews:
         self._writer.close()
 
     async def allows(self, wanted: Permission) -> bool:
-        """Whether our identity may do this in the namespace."""
-        asked = {"namespace": self._namespace, **{key: value for key, value in asdict(wanted).items() if value}}
+        """Whether our identity may do this: in the namespace, where it names no other place."""
+        asked = {key: value for key, value in asdict(wanted).items() if value}
+        if wanted.namespace is None:
+            asked["namespace"] = self._namespace
         body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview", "spec": {"resourceAttributes": asked}}
         status, document = await self._writer.call("POST", PATH, body)
         if status != 201:

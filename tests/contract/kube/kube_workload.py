@@ -55,6 +55,7 @@ def fetch(host: str, port: str | int, path: str = "/") -> dict[str, Any]:
 class State:
     healthy = True
     load: Load | None = None
+    requests = 0
 
 
 def start_load(**where: str) -> None:
@@ -82,8 +83,12 @@ PATHS: dict[str, Callable[..., Any]] = {
 class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         url = urlsplit(self.path)
+        if url.path == "/metrics":
+            self.answer(200, f"requests_total {State.requests}\n".encode())
+            return
         if url.path != "/health":
             say(url.path)
+            State.requests += 1
         work = PATHS.get(url.path)
         done = work(**{key: value for key, (value,) in parse_qs(url.query).items()}) if work else None
         said = {key: os.environ.get(key) for key in ("POD_NAME", "POD_IP", "PORT", "SETTING")} | {"path": self.path, "done": done}
