@@ -243,3 +243,43 @@ def test_a_budget_counts_pods_that_are_not_ready(kube: Kube, budgets: Any) -> No
     assert caught.value.status == 429
     for pod in kube.pods("web"):
         kube.drop_pod(pod.metadata.name)
+
+
+def test_a_budget_lets_a_pod_go_that_is_not_ready_where_it_says_so(kube: Kube, budgets: Any) -> None:
+    name = kube.pods("web")[0].metadata.name
+    kube.request("GET", kube.pod_path(name, "break"))
+    wait_for(lambda: budgets.read_namespaced_pod_disruption_budget("web", kube.namespace).status.current_healthy == 1)
+    refused(429, "TooManyRequests", evict, kube, name)
+    budgets.patch_namespaced_pod_disruption_budget("web", kube.namespace, {"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}})
+    evict(kube, name, gracePeriodSeconds=0)
+    wait_for(lambda: kube.gone(name))
+
+
+def test_a_budget_expects_what_the_deployment_asks_for_also_in_an_update(kube: Kube) -> None:
+    """An update that is stuck has three pods, of two ReplicaSets."""
+    policy, template = client.PolicyV1Api(kube.api), kube.backend.maker.template("surging", free_port())
+    kube.apps.create_namespaced_deployment(kube.namespace, objects.workload("Deployment", "surging", 2, template))
+    kube.settle("surging", 2)
+    never = {"tcpSocket": {"port": 1}, "httpGet": None, "periodSeconds": 1}
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "main", "readinessProbe": never}]}}}}
+    kube.apps.patch_namespaced_deployment("surging", kube.namespace, change)
+    wait_for(lambda: len(kube.pods("surging")) == 3)
+    body = objects.budget("surging", least=1) | {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "surging"}}}}
+    policy.create_namespaced_pod_disruption_budget(kube.namespace, body)
+
+    def counted() -> Any:
+        status = policy.read_namespaced_pod_disruption_budget("surging", kube.namespace).status
+        return status and status.expected_pods and status
+
+    status = wait_for(counted)
+    assert (status.expected_pods, status.desired_healthy, status.current_healthy) == (2, 1, 2)
+    policy.delete_namespaced_pod_disruption_budget("surging", kube.namespace)
+    drop_workload(kube, "surging")
+
+
+@pytest.mark.parametrize(
+    "limits", [{"minAvailable": 1, "maxUnavailable": 1}, {"minAvailable": "many"}, {"maxUnavailable": "101%"}], ids=str
+)
+def test_a_budget_that_makes_no_sense_is_refused(kube: Kube, limits: dict[str, Any]) -> None:
+    body = objects.budget("senseless", least=1) | {"spec": limits}
+    refused(422, "Invalid", client.PolicyV1Api(kube.api).create_namespaced_pod_disruption_budget, kube.namespace, body)
