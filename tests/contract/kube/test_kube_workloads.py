@@ -5,7 +5,7 @@ from typing import Any
 
 import kube_objects as objects
 import pytest
-from kube_clients import CALLER, Kube
+from kube_clients import CALLER, Kube, is_ready
 from kube_harness import free_port, wait_for
 from kube_refusals import refused
 from kubernetes import client
@@ -103,12 +103,12 @@ def test_a_stateful_set_starts_in_order_and_shrinks_from_its_highest_ordinal(kub
     seen = []
 
     def complete() -> bool:
-        ready = names(kube.ready_pods("ordered"))
-        seen.append((len(kube.pods("ordered")), len(ready)))
-        return len(ready) == 3
+        pods = kube.pods("ordered")
+        seen.append((len(pods), sum(map(is_ready, pods))))
+        return seen[-1] == (3, 3)
 
     wait_for(complete)
-    # The list of pods was read after the one of ready pods: never more than one beyond those that are ready.
+    assert all(there <= ready + 1 for there, ready in seen), seen
     pods = {pod.metadata.name: pod for pod in kube.pods("ordered")}
     assert sorted(pods) == ["ordered-0", "ordered-1", "ordered-2"]
     started = [pods[f"ordered-{n}"].status.container_statuses[0].state.running.started_at for n in range(3)]
