@@ -133,6 +133,17 @@ def test_merge_and_json_patches(kube: Kube) -> None:
     drop(kube, "patched")
 
 
+def test_a_patch_that_means_another_object_than_its_path_is_refused(kube: Kube) -> None:
+    for name in ("meant", "other"):
+        kube.core.create_namespaced_config_map(kube.namespace, config_map(name))
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}, "data": {"key": "2"}}
+    for kind, query in (("application/merge-patch+json", ""), ("application/apply-patch+yaml", "?fieldManager=one&force=true")):
+        status = patch(kube, kind, "meant", body, query, code=400)
+        assert status["message"] == "the name of the object (other) does not match the name on the URL (meant)"
+    assert kube.core.read_namespaced_config_map("other", kube.namespace).data == {"key": "1"}
+    drop(kube, "meant", "other")
+
+
 def test_a_strategic_patch_joins_containers_and_variables_by_name(kube: Kube) -> None:
     env = [{"name": "SETTING", "value": "changed"}, {"name": "MORE", "value": "x"}]
     change = {"spec": {"template": {"spec": {"containers": [{"name": "main", "env": env}]}}}}
