@@ -211,6 +211,20 @@ def test_a_manager_drops_one_variable_of_a_container(kube: Kube) -> None:
     kube.apps.delete_namespaced_deployment("applied", kube.namespace)
 
 
+def test_an_item_that_a_manager_drops_goes_with_what_the_server_filled_in(kube: Kube) -> None:
+    def service(*ports: int) -> bytes:
+        items = [{"name": f"port-{port}", "port": port} for port in ports]
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "applied"}, "spec": {"ports": items}}
+        return json.dumps(body).encode()
+
+    path = f"/api/v1/namespaces/{kube.namespace}/services/applied?fieldManager=one"
+    for ports in ((80, 81), (81,)):
+        answer = kube.request("PATCH", path, service(*ports), Content_Type="application/apply-patch+yaml")
+        found = json.loads(answer.body)
+        assert [entry["port"] for entry in found["spec"]["ports"]] == list(ports), found
+    kube.core.delete_namespaced_service("applied", kube.namespace)
+
+
 @deviates("Owners by apply only")
 def test_a_field_that_another_changed_without_apply_conflicts(kube: Kube) -> None:
     apply(kube, "changed", {"a": "1"}, "one", code=201)
