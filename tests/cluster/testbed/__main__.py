@@ -13,7 +13,7 @@ from testbed.binaries import build
 from testbed.images import ensure_base_images
 from testbed.layout import CONTROL, Folders, folders
 from testbed.needs import install, missing
-from testbed.ownership import only_one, require_up
+from testbed.ownership import only_one, require_set_up, require_up
 from testbed.shell import TestbedError, step
 
 
@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     add("install", "install the Debian packages that are missing (as root)", lambda *_: install())
     add("build", "build binaries and base images only", _build, makes=True)
     add("down", "end everything, leave binaries and images", lambda place, _: cluster.down(place))
-    add("status", "machines, readiness, memory", lambda place, _: print("\n".join(cluster.status(place))))
+    add("status", "machines, readiness, memory", _status)
     add("kubeconfig", "print the path of the administrator's kubeconfig", lambda place, _: print(place.admin))
     for name, text, work in (
         ("cut", "power off a machine (a node, or control)", machines.cut),
@@ -78,8 +78,14 @@ def _up(place: Folders, options: argparse.Namespace) -> None:
     print(f"export KUBECONFIG={place.admin}")
 
 
+def _status(place: Folders, _: argparse.Namespace) -> None:
+    require_set_up(place)
+    print("\n".join(cluster.status(place)))
+
+
 def _on_machine(work: Callable[[Folders, str], None]) -> Callable[[Folders, argparse.Namespace], None]:
     def on(place: Folders, options: argparse.Namespace) -> None:
+        require_set_up(place)
         if options.machine not in (CONTROL, *place.nodes()):
             raise TestbedError(f"there is no machine {options.machine}; choose one of {', '.join((CONTROL, *place.nodes()))}")
         work(place, options.machine)

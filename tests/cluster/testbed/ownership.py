@@ -19,14 +19,16 @@ LOCK = Path("/tmp/chaos-testbed.lock")
 @contextmanager
 def only_one(folders: Folders) -> Iterator[None]:
     """Hold the lock while a cluster is changed. Raises TestbedError when another command holds it, or another checkout has a cluster."""
-    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    # Everybody may write to its folder: a link that somebody put there is not followed.
+    descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise TestbedError("another command is starting or ending a cluster on this machine: wait for it") from None
-        owner = Path(os.read(descriptor, 4096).decode())
-        if (NAMESPACES / netns(CONTROL)).exists() and owner != folders.home and owner.is_dir():
+        # Empty when somebody has cleaned up /tmp.
+        owner = os.read(descriptor, 4096).decode()
+        if (NAMESPACES / netns(CONTROL)).exists() and owner not in ("", str(folders.home)) and Path(owner).is_dir():
             raise TestbedError(f"the cluster of {owner} is up on this machine: end it with CLUSTER_DIR={owner} make cluster-down")
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, str(folders.home).encode(), 0)
@@ -39,3 +41,9 @@ def require_up(folders: Folders) -> None:
     """Raises TestbedError when this checkout's cluster is not up."""
     if first_process(folders, CONTROL) is None:
         raise TestbedError("the cluster is not up: make cluster")
+
+
+def require_set_up(folders: Folders) -> None:
+    """Raises TestbedError when this checkout has no cluster; the machines of one may be off."""
+    if not folders.admin.exists():
+        raise TestbedError("there is no cluster: make cluster")

@@ -10,7 +10,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from testbed import certificates, layout, needs, network
+from testbed import certificates, cluster, layout, machines, needs
+from testbed.__main__ import main
 from testbed.archive import write_archive
 from testbed.certificates import issue, parts
 from testbed.layout import Folders
@@ -136,13 +137,37 @@ def test_another_checkouts_cluster_is_never_touched(tmp_path: Path, monkeypatch:
         (tmp_path / layout.netns(layout.CONTROL)).touch()
     with pytest.raises(TestbedError, match=f"the cluster of {other.home} is up on this machine"), only_one(ours):
         pass
+    (tmp_path / "lock").unlink()
+    with only_one(other):
+        pass
 
 
-def test_a_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", [["status"], ["cut", "node1"], ["heal", "control"]], ids=" ".join)
+def test_without_a_cluster_a_sentence_says_so(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
+    monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    assert main(command) == 1
+    assert "there is no cluster: make cluster" in capsys.readouterr().err
+
+
+def test_what_is_forgotten_is_our_own(tmp_path: Path) -> None:
+    place = folders(tmp_path)
+    (place.machines / "node1").mkdir(parents=True)
+    place.pki.mkdir()
+    (place.home / machines.API_PORT_FILE).touch()
+    theirs = place.home / "theirs"
+    theirs.touch()
+    cluster.forget(place)
+    assert list(place.home.iterdir()) == [theirs]
+    theirs.unlink()
+    cluster.forget(place)
+    assert not place.home.exists()
+
+
+def test_a_wait_ends() -> None:
     with pytest.raises(TestbedError, match=r"gave up after .* s: a miracle"):
         wait_for("a miracle", lambda: None, within_s=0.01)
     assert wait_for("truth", lambda: "yes") == "yes"
-
-
-def test_the_host_has_none_of_its_names() -> None:
-    assert network.BRIDGE not in Path("/proc/net/dev").read_text()
