@@ -178,5 +178,16 @@ def test_cordon_and_a_drain_of_our_pods(kube: Kube) -> None:
     assert not there & {pod.metadata.name for pod in kube.settle("web", 2)}
 
 
+def test_create_by_words(kube: Kube) -> None:
+    """These are sent as protobuf."""
+    kube.kubectl("create", "configmap", "worded", "--from-literal=a=1")
+    assert kube.kubectl("get", "cm", "worded", "-o", "jsonpath={.data.a}") == "1"
+    assert "created" in kube.kubectl("create", "serviceaccount", "worded")
+    kube.kubectl("delete", "cm/worded", "sa/worded")
+    space = f"{kube.namespace}-worded"
+    assert "created" in kube.kubectl("create", "namespace", space)
+    kube.kubectl("delete", "namespace", space, "--timeout=90s")
+
+
 def test_auth_can_i(kube: Kube) -> None:
     assert kube.kubectl("auth", "can-i", "delete", "pods").strip() == "yes"
