@@ -87,8 +87,10 @@ def test_folders_follow_the_environment(tmp_path: Path) -> None:
 def test_what_is_missing_is_said_with_the_packages_that_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "PACKAGES", {"no-such-command": "package-b", "/no/such/file": "package-a", "sh": "dash"})
     monkeypatch.setattr(needs.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(needs.platform, "machine", lambda: "aarch64")
     said = needs.missing(folders(tmp_path))
     assert said[0] == "it needs root: namespaces, cgroups and mounts are made"
+    assert said[1].startswith("it needs an x86_64 machine")
     assert "packages are missing: apt-get install --no-install-recommends package-a package-b" in said
 
 
