@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,21 +12,20 @@ from pathlib import Path
 from testbed.layout import CONTROL, Folders, netns
 from testbed.machines import first_process
 from testbed.network import NAMESPACES
-from testbed.shell import TestbedError
+from testbed.shell import LOOK_S, TestbedError
 
 LOCK = Path("/tmp/chaos-testbed.lock")
+PATIENCE_S = 150.0
+"""A heal waits up to 120 s for its node, and another one may come meanwhile."""
 
 
 @contextmanager
 def only_one(folders: Folders) -> Iterator[None]:
-    """Hold the lock while a cluster is changed. Raises TestbedError when another command holds it, or another checkout has a cluster."""
+    """Hold the lock while a cluster is changed. Raises TestbedError when others hold it for too long, or have a cluster."""
     # Everybody may write to its folder: a link that somebody put there is not followed.
     descriptor = os.open(LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TestbedError("another command is starting or ending a cluster on this machine: wait for it") from None
+        _lock(descriptor)
         # Empty when somebody has cleaned up /tmp.
         owner = os.read(descriptor, 4096).decode()
         if (NAMESPACES / netns(CONTROL)).exists() and owner not in ("", str(folders.home)) and Path(owner).is_dir():
@@ -35,6 +35,22 @@ def only_one(folders: Folders) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def _lock(descriptor: int) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not _locked(descriptor):
+        if time.monotonic() > deadline:
+            raise TestbedError(f"another command goes on changing a cluster on this machine after {PATIENCE_S:g} s: wait for it")
+        time.sleep(LOOK_S)
+
+
+def _locked(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def require_up(folders: Folders) -> None:

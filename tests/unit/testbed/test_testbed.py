@@ -6,11 +6,13 @@ import hashlib
 import io
 import json
 import shutil
+import signal
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from testbed import certificates, cluster, layout, machines, needs
+from testbed import certificates, cluster, layout, machines, needs, trial
 from testbed.__main__ import main
 from testbed.archive import write_archive
 from testbed.certificates import issue, parts
@@ -129,6 +131,7 @@ def test_fast_timers_are_in_all_three_places(tmp_path: Path) -> None:
 def test_another_checkouts_cluster_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
     monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setattr("testbed.ownership.PATIENCE_S", 0.01)
     other, ours = Folders(tmp_path / "other", tmp_path), folders(tmp_path)
     other.home.mkdir()
     with only_one(other), pytest.raises(TestbedError, match="another command"), only_one(ours):
@@ -142,6 +145,36 @@ def test_another_checkouts_cluster_is_never_touched(tmp_path: Path, monkeypatch:
     (tmp_path / "lock").unlink()
     with only_one(other):
         pass
+
+
+def test_a_trial_that_is_told_to_end_takes_its_cluster_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    told: list[str] = []
+    monkeypatch.setattr(trial, "testbed", lambda words: told.extend(words) or 0)
+    monkeypatch.setattr(trial, "traces", set)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ends_its_parent = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    try:
+        assert trial.main([sys.executable, "-c", ends_its_parent]) == trial.INTERRUPTED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert told == ["build", "up", "down"]
+
+
+def test_a_look_needs_no_lock_and_a_change_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
+    monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setattr("testbed.ownership.PATIENCE_S", 0.01)
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    with only_one(folders(tmp_path)):
+        assert main(["kubeconfig"]) == 0
+        assert main(["cut", "node1"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith(str(tmp_path / "home/pki/admin.conf"))
+    assert "another command goes on changing a cluster" in said.err
 
 
 @pytest.mark.parametrize("command", [["status"], ["cut", "node1"], ["heal", "control"]], ids=" ".join)
