@@ -74,7 +74,7 @@ cluster-images:
 	@PYTHONPATH=tests/cluster $(BIN)/python -m platform_image load
 
 cluster-suite:
-	@$(if $(CLIENT),PYTHONPATH=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT))) $(BIN)/python -m pytest $(CLUSTER_TESTS)
+	@$(if $(CLIENT),beside=$$($(BIN)/python tests/contract/kube/other_client.py $(CLIENT)) && PYTHONPATH=$$beside) $(BIN)/python -m pytest $(CLUSTER_TESTS)
 
 fuzz: set-up-test ## the property tests with fresh seeds
 	@HYPOTHESIS_PROFILE=fuzz $(BIN)/python -m pytest tests/unit

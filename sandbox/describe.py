@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from sandbox.in_cluster import ClusterAddresses
+from sandbox.platform import database_url
 from sandbox.ports import LINKS, NAMESPACE, REPLICAS, Places
 from sandbox.settings import Settings
 
@@ -42,7 +43,7 @@ class Place:
         """The same for replicas, by pod."""
         if self.shares_our_machine or self.addresses is None:
             return {}
-        return {"link_dsns": {pod: f"postgresql://media@{self.addresses.link(link)}/media_gateway" for pod, link in links.items()}}
+        return {"link_dsns": {pod: database_url(str(self.addresses.link(link))) for pod, link in links.items()}}
 
 
 IN_CLUSTER = Place(
@@ -148,8 +149,8 @@ def _roles(place: Place) -> Document:
         "postgres-replica": {
             "kind": "postgres-replica",
             "statefulset": "postgresql-replica",
-            "primary_dsn": f"postgresql://media@{place.service('postgresql')}/media_gateway",
-            "replica_dsns": {pod: f"postgresql://media@{place.service(pod)}/media_gateway" for pod in REPLICAS},
+            "primary_dsn": database_url(place.service("postgresql")),
+            "replica_dsns": {pod: database_url(place.service(pod)) for pod in REPLICAS},
             "toxiproxy_url": toxiproxy,
             "proxies": replica_links,
             **place.link_dsns(replica_links),

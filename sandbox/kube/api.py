@@ -12,7 +12,8 @@ from sandbox.kube.kubelet import Kubelet
 from sandbox.kube.paths import Target, parse
 from sandbox.kube.podproxy import PodProxy
 from sandbox.kube.registry import Registry
-from sandbox.kube.requests import flag, json_answer
+from sandbox.kube.requests import flag, json_answer, selected_name
+from sandbox.kube.resources import NAMESPACES
 from sandbox.kube.streams import serve_log, serve_watch
 from sandbox.kube.verbs import Verbs
 
@@ -76,10 +77,14 @@ class ApiServer:
 
     def _authorize(self, request: web.Request, user: User, target: Target) -> None:
         """Raises ApiError 403."""
-        resource = target.resource
+        resource, verb = target.resource, _verb(request, target)
         # Of a proxied request the name carries the port.
         name = target.name.split(":")[0] if target.subresource == "proxy" else target.name
-        asked = Attributes(_verb(request, target), resource.group, resource.plural, target.subresource, target.namespace, name)
+        if verb in ("list", "watch"):
+            name = selected_name(request)
+        # A namespace lies in itself: a Role in it may grant reading it.
+        namespace = target.name if resource is NAMESPACES else target.namespace
+        asked = Attributes(verb, resource.group, resource.plural, target.subresource, namespace, name)
         if not allowed(self._registry.store, user, asked):
             raise errors.forbidden(resource.plural, resource.group, name, asked.refusal(user))
 

@@ -46,7 +46,7 @@ class Owners:
         managers = {other: paths - changed for other, paths in before.items() if other != manager}
         result = patches.apply_patch(patches.APPLY, current, applied)
         dropped = before.get(manager, set()).difference(wanted, *managers.values())
-        # What is in an item of a list goes before the item, which is known by one of its own fields.
+        # What is in an item of a list goes before the item itself.
         for path in sorted(dropped, key=len, reverse=True):
             _remove(result, path)
         return Applied(result, {**managers, manager: set(wanted)})
@@ -85,7 +85,10 @@ def _item_step(key: str, item: Object) -> str:
 
 
 def _remove(obj: Any, path: Path) -> None:
-    """Take a field out, and the object that is empty without it; an item of a list only if no more is in it than its key."""
+    """Take a field out, and the object that is empty without it; with the key of an item the item, for nobody has applied it any more.
+
+    What is left in it then are defaults.
+    """
     step, *rest = path
     if step.startswith("."):
         _remove_member(obj, step[1:], tuple(rest))
@@ -94,7 +97,7 @@ def _remove(obj: Any, path: Path) -> None:
     for item in [item for item in obj if _item_step(key, item) == step]:
         if rest:
             _remove(item, tuple(rest))
-        elif not item.keys() - {key}:
+        else:
             obj.remove(item)
 
 

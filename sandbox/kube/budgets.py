@@ -4,12 +4,12 @@ import math
 from dataclasses import dataclass
 
 from sandbox.kube import errors
-from sandbox.kube.objects import Object, is_deleting, labels_of, name_of, namespace_of, pod_ready, uid_of
+from sandbox.kube.objects import Object, controller_uid, is_deleting, labels_of, name_of, namespace_of, pod_ready, uid_of
 from sandbox.kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, REPLICA_SETS, STATEFUL_SETS
 from sandbox.kube.selectors import matches
 from sandbox.kube.store import Store
 
-_SCALED = (REPLICA_SETS, STATEFUL_SETS, DEPLOYMENTS)
+_SCALED = (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS)
 _FINISHED = ("Succeeded", "Failed")
 
 
@@ -48,10 +48,11 @@ def health(store: Store, budget: Object) -> Health:
 
 
 def _replicas(store: Store, pods: list[Object]) -> int:
-    """As many as the controllers of the pods should have."""
-    owners = {entry["uid"] for pod in pods for entry in pod["metadata"].get("ownerReferences") or () if entry.get("controller")}
-    scaled = (obj for kind in _SCALED for obj in store.list(kind.key))
-    return sum(int(obj["spec"]["replicas"]) for obj in scaled if uid_of(obj) in owners)
+    """As many as the controllers of the pods should have; of a Deployment's two ReplicaSets in an update, as many as the Deployment."""
+    scaled = {uid_of(obj): obj for kind in _SCALED for obj in store.list(kind.key)}
+    owners = {uid for pod in pods if (uid := controller_uid(pod)) in scaled}
+    top = {above if (above := controller_uid(scaled[uid])) in scaled else uid for uid in owners}
+    return sum(int(scaled[uid]["spec"]["replicas"]) for uid in top)
 
 
 def _share(value: int | str, of: int) -> int:
@@ -69,6 +70,12 @@ def check_eviction(store: Store, pod: Object) -> None:
         raise errors.ApiError(500, "InternalError", message)
     for budget in budgets:
         found = health(store, budget)
-        is_spare = found.spare > 0 if pod_ready(pod) else found.current >= found.desired
-        if not is_spare:
+        if found.spare <= 0 and not _may_go_unhealthy(budget, pod, found):
             raise errors.violates_budget(name_of(budget), found.desired, found.current)
+
+
+def _may_go_unhealthy(budget: Object, pod: Object, found: Health) -> bool:
+    """A pod that is not ready is no loss: it may go where the budget is met without it, or always where the budget says so."""
+    if pod_ready(pod):
+        return False
+    return budget["spec"].get("unhealthyPodEvictionPolicy") == "AlwaysAllow" or found.current >= found.desired > 0

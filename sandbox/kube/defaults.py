@@ -138,6 +138,7 @@ def _lease(obj: Object) -> None:
 
 
 def _budget(obj: Object) -> None:
+    obj.setdefault("spec", {})
     obj.setdefault("status", {"disruptionsAllowed": 0, "currentHealthy": 0, "desiredHealthy": 0, "expectedPods": 0})
 
 

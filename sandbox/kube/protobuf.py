@@ -58,8 +58,10 @@ def read(body: bytes) -> Object:
     if not body.startswith(MAGIC):
         raise ValueError("no Kubernetes protobuf")
     envelope = dict(_fields(body[len(MAGIC) :]))
-    about = _message(envelope[1], {1: Text("apiVersion"), 2: Text("kind")})
-    return {**about, **_message(envelope[2], _KINDS[about["kind"]])}
+    about = _message(envelope.get(1, b""), {1: Text("apiVersion"), 2: Text("kind")})
+    if "kind" not in about:
+        raise ValueError("it does not say its kind")
+    return {**about, **_message(envelope.get(2, b""), _KINDS[about["kind"]])}
 
 
 def _message(data: bytes, fields: Fields) -> dict[str, Any]:

@@ -90,6 +90,15 @@ def predicate(request: web.Request, target: Target) -> Predicate:
     return lambda obj: labels(obj) and fields(obj) and (not name or obj["metadata"]["name"] == name)
 
 
+def selected_name(request: web.Request) -> str:
+    """The one name that a field selector leaves over; '' where it leaves more. By it a rule for that name allows list and watch."""
+    for term in request.query.get("fieldSelector", "").split(","):
+        field, _, name = term.partition("=")
+        if field.strip() == "metadata.name":
+            return name.removeprefix("=").strip()
+    return ""
+
+
 def wants_table(request: web.Request) -> bool:
     return "as=Table" in request.headers.get("Accept", "")
 

@@ -12,6 +12,7 @@ _DNS_SUBDOMAIN = re.compile(r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9
 _PATH_SEGMENT = re.compile(r"^(?!\.\.?$)[^/%]+$")
 """What roles and their bindings may be called."""
 _LABEL_VALUE = re.compile(r"^(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?$")
+_PERCENT = re.compile(r"^(100|[0-9]{1,2})%$")
 _SUBDOMAIN_RULE = (
     "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
     "and must start and end with an alphanumeric character"
@@ -34,6 +35,8 @@ def check(resource: Resource, obj: Object) -> None:
         _check_workload(resource, obj)
     elif resource.kind == "Service":
         _check_service(resource, obj)
+    elif resource.kind == "PodDisruptionBudget":
+        _check_budget(resource, obj)
 
 
 def check_update(resource: Resource, old: Object, new: Object) -> None:
@@ -90,3 +93,13 @@ def _check_service(resource: Resource, obj: Object) -> None:
         raise _invalid(resource, obj, "spec.ports", "Required value")
     if len(ports) > 1 and not all(port.get("name") for port in ports):
         raise _invalid(resource, obj, "spec.ports.name", "Required value")
+
+
+def _check_budget(resource: Resource, obj: Object) -> None:
+    wanted = {key: obj["spec"][key] for key in ("minAvailable", "maxUnavailable") if obj["spec"].get(key) is not None}
+    if len(wanted) > 1:
+        why = f"Invalid value: {wanted}: minAvailable and maxUnavailable cannot be both set"
+        raise _invalid(resource, obj, "spec", why)
+    for key, value in wanted.items():
+        if not (_PERCENT.match(value) if isinstance(value, str) else value >= 0):
+            raise _invalid(resource, obj, f"spec.{key}", f'Invalid value: "{value}": a count or a percentage such as "50%"')

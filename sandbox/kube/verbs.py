@@ -112,12 +112,9 @@ class Verbs:
         self._check_named(target)
         if target.subresource == "scale":
             return self._set_scale(request, target, body)
-        metadata = body.setdefault("metadata", {})
-        if metadata.setdefault("name", target.name) != target.name:
-            message = f"the name of the object ({metadata['name']}) does not match the name on the URL ({target.name})"
-            raise errors.bad_request(message)
+        self._check_name(target, body)
         if target.resource.namespaced:
-            metadata["namespace"] = target.namespace
+            body["metadata"]["namespace"] = target.namespace
         updated = self._registry.update(target.resource, target.namespace, body, subresource=target.subresource, dry_run=dry_run(request))
         return self._answer(request, target.resource, updated)
 
@@ -129,15 +126,27 @@ class Verbs:
             scale = patches.apply_patch(kind, _scale(target.resource, self.current(target)), patch)
             return self._set_scale(request, target, scale)
         if kind == patches.APPLY and not target.subresource:
-            is_new = self._registry.store.get(target.resource.key, target.namespace, target.name) is None
-            patch.setdefault("metadata", {}).setdefault("name", target.name)
-            applied = self._registry.apply_as(target.resource, target.namespace, patch, manager(request), dry_run=dry_run(request))
-            return self._answer(request, target.resource, applied, 201 if is_new else 200)
+            return self._apply(request, target, patch)
         patched = patches.apply_patch(kind, self.current(target), patch)
+        self._check_name(target, patched)
         updated = self._registry.update(
             target.resource, target.namespace, patched, subresource=target.subresource, dry_run=dry_run(request)
         )
         return self._answer(request, target.resource, updated)
+
+    def _apply(self, request: web.Request, target: Target, body: Any) -> web.Response:
+        if not isinstance(body, dict):
+            raise errors.bad_request("the patch must be an object")
+        self._check_name(target, body)
+        is_new = self._registry.store.get(target.resource.key, target.namespace, target.name) is None
+        applied = self._registry.apply_as(target.resource, target.namespace, body, manager(request), dry_run=dry_run(request))
+        return self._answer(request, target.resource, applied, 201 if is_new else 200)
+
+    def _check_name(self, target: Target, body: Object) -> None:
+        """Raises ApiError 400 for the body of another object; one that has no name gets it from the URL."""
+        name = body.setdefault("metadata", {}).setdefault("name", target.name)
+        if name != target.name:
+            raise errors.bad_request(f"the name of the object ({name}) does not match the name on the URL ({target.name})")
 
     def _check_named(self, target: Target) -> None:
         if not target.name or target.subresource not in ("", "status", "scale"):

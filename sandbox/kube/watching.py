@@ -59,11 +59,14 @@ class Watch:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._query.timeout_s
         bookmark = self._next_bookmark(loop.time(), deadline)
-        while (now := loop.time()) < deadline:
+        while loop.time() < deadline:
             try:
-                change = await asyncio.wait_for(self._queue.get(), min(bookmark, deadline) - now)
+                # What waits already is taken at once, also when a bookmark is due.
+                async with asyncio.timeout_at(min(bookmark, deadline)):
+                    change = await self._queue.get()
             except TimeoutError:
-                if bookmark < deadline:
+                # A bookmark promises that everything before it was shown.
+                if bookmark < deadline and self._queue.empty():
                     yield self._bookmark({})
                     bookmark = self._next_bookmark(bookmark, deadline)
                 continue

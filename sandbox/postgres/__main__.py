@@ -1,8 +1,8 @@
 """`python -m sandbox.postgres primary|replica|follows`: prepare a data directory, then become the server; or look at a replica.
 
-Environment of both: POD_IP and PORT (where it listens; LISTEN_HOST instead of POD_IP), POD_NAME, VOLUME_DATA (directory of the
+Environment of all: POD_IP and PORT (where it listens; LISTEN_HOST instead of POD_IP), POD_NAME, VOLUME_DATA (directory of the
 data), POSTGRES_BIN (without it the wheel's programs), POSTGRES_HBA_FILE (who may connect; without it the seed's: loopback only).
-primary: POSTGRES_SEED_DIR (a data directory to start from). replica: PRIMARY_HOST and PRIMARY_PORT.
+primary: POSTGRES_SEED_DIR (a data directory to start from). replica and follows: PRIMARY_HOST and PRIMARY_PORT.
 SIGINT stops the server at once ("fast"); SIGTERM waits until the last client has gone.
 """
 

@@ -89,7 +89,10 @@ def follows(environment: Mapping[str, str]) -> NoReturn:
         own = incarnation.of(server.data)
     except OSError as error:
         sys.exit(f"{server.name} is not there: {error}")
-    told = _run(_query(server, _link(environment, timeout_s=_LOOK_S), incarnation.QUERY))
+    try:
+        told = _run(_query(server, _link(environment, timeout_s=_LOOK_S), incarnation.QUERY), within_s=_LOOK_S)
+    except subprocess.TimeoutExpired:  # its own limit is for connecting alone, not for finding the address
+        sys.exit(0)
     if told.returncode == 0 and told.stdout.strip() != own:
         sys.exit(f"{server.name} is a copy of a primary that is gone")
     sys.exit(0)
@@ -139,8 +142,8 @@ def _become(server: Server, settings: dict[str, str]) -> NoReturn:
     os.execve(program, command, {"LC_ALL": "C", "PATH": os.defpath})
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, preexec_fn=die_with_parent)
+def _run(command: list[str], *, within_s: float | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd="/", text=True, capture_output=True, check=False, timeout=within_s, preexec_fn=die_with_parent)
 
 
 def _fresh(data: Path) -> Path:

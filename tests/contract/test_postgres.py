@@ -4,6 +4,7 @@ import asyncio
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -165,6 +166,20 @@ async def test_a_replica_of_a_primary_that_is_lost_with_its_data_copies_the_new_
         assert await servers.fetch(number, "select user_id from watchlist") == [("user-of-the-second",)]
     servers.end("postgresql-replica-0", signal.SIGKILL)
     assert not servers.follows("postgresql-replica-0", 2)
+
+
+def test_a_primary_that_nobody_finds_in_time_is_no_reason_to_give_a_replica_up(tmp_path: Path) -> None:
+    """A client that hangs, as in a slow look-up of the name; whoever looks must be done before the pod's probe gives up, after 5 s."""
+    (tmp_path / "pgdata").mkdir()
+    (tmp_path / "pgdata/incarnation").write_text("first")
+    (tmp_path / "psql").write_text("#!/bin/sh\nexec sleep 60\n")
+    (tmp_path / "psql").chmod(0o755)
+    with socket.create_server(("127.0.0.1", 0)) as replica:
+        pod = {"POD_NAME": "postgresql-replica-0", "POD_IP": "127.0.0.1", "PORT": str(replica.getsockname()[1])}
+        rest = {"VOLUME_DATA": str(tmp_path), "POSTGRES_BIN": str(tmp_path), "PRIMARY_HOST": "postgresql", "PRIMARY_PORT": "5432"}
+        command = [sys.executable, "-m", "sandbox.postgres", "follows"]
+        done = subprocess.run(command, env=os.environ | pod | rest, capture_output=True, check=False, timeout=30)
+    assert done.returncode == 0, done.stderr
 
 
 async def shows_writes(servers: Servers, user: str) -> None:

@@ -3,7 +3,7 @@
 from sandbox.kube.budgets import covers, health
 from sandbox.kube.controllers.base import Controller
 from sandbox.kube.objects import Object, merge_conditions, namespace_of
-from sandbox.kube.resources import DISRUPTION_BUDGETS, PODS, REPLICA_SETS, STATEFUL_SETS
+from sandbox.kube.resources import DEPLOYMENTS, DISRUPTION_BUDGETS, PODS, REPLICA_SETS, STATEFUL_SETS
 from sandbox.kube.store import Change
 
 
@@ -11,7 +11,7 @@ class BudgetController(Controller):
     def start(self) -> None:
         self.store.subscribe(DISRUPTION_BUDGETS.key, self.on_change)
         self.store.subscribe(PODS.key, self._on_pod)
-        for kind in (REPLICA_SETS, STATEFUL_SETS):
+        for kind in (DEPLOYMENTS, REPLICA_SETS, STATEFUL_SETS):
             self.store.subscribe(kind.key, self._on_scaled)
 
     def _on_pod(self, change: Change) -> None:

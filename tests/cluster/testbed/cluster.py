@@ -60,7 +60,16 @@ def down(folders: Folders) -> None:
     with ThreadPoolExecutor() as pool:
         list(pool.map(lambda machine: machines.cut(folders, machine), there))
     network.remove(there)
-    shutil.rmtree(folders.home, ignore_errors=True)
+    forget(folders)
+
+
+def forget(folders: Folders) -> None:
+    """Remove what was written for this cluster, and the folder when nothing else is in it: CLUSTER_DIR may be anybody's."""
+    for folder in (folders.machines, folders.pki):
+        shutil.rmtree(folder, ignore_errors=True)
+    (folders.home / machines.API_PORT_FILE).unlink(missing_ok=True)
+    if folders.home.is_dir() and not any(folders.home.iterdir()):
+        folders.home.rmdir()
 
 
 def heal(folders: Folders, machine: str) -> None:

@@ -19,6 +19,7 @@ NAMESPACES = ("--mount", "--pid", "--uts", "--ipc")
 LISTENER = "TESTBED_LISTENER"
 """Environment variable with the descriptor of the API server's port on the host."""
 MODULE = "testbed.first_process"
+API_PORT_FILE = "api-port"
 
 
 def power_on(folders: Folders, machine: str) -> None:
@@ -57,7 +58,7 @@ def _api_socket(folders: Folders, machine: str) -> Iterator[Sequence[int]]:
 
 def api_port(folders: Folders) -> int:
     """The host's port of the API server: chosen once for a cluster, since its kubeconfig names it."""
-    path = folders.home / "api-port"
+    path = folders.home / API_PORT_FILE
     if not path.exists():
         with socket.create_server(("127.0.0.1", 0)) as probe:
             path.write_text(str(probe.getsockname()[1]), encoding="utf-8")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,6 +25,7 @@ PACKAGES = {
     "/usr/lib/cni/bridge": "containernetworking-plugins",
 }
 """Command or file, and the Debian package that has it."""
+MACHINE = "x86_64"
 POLICY = Path("/usr/sbin/policy-rc.d")
 CGROUP_V1 = Path("/sys/fs/cgroup/cpuset/cpuset.cpus")
 
@@ -33,6 +35,8 @@ def missing(folders: Folders) -> list[str]:
     found = []
     if os.geteuid() != 0:
         found.append("it needs root: namespaces, cgroups and mounts are made")
+    if platform.machine() != MACHINE:
+        found.append(f"it needs an {MACHINE} machine: the images take this machine's libraries from their places there")
     if not CGROUP_V1.exists():
         found.append(f"it needs the cgroup v1 hierarchies below {CGROUP_V1.parents[1]}")
     if shutil.which("go") is None and not (folders.binaries / "kube").exists():

@@ -10,7 +10,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from testbed.shell import output, run
+from testbed.shell import output
 
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
 FOLDERS = ("bin", "etc", "tmp", "root", "proc", "sys", "dev", "var", "usr/bin", "opt", "lib64", LIBRARIES)
@@ -81,19 +81,6 @@ def _environment(root: Path, built: Path, name: str) -> None:
     for link in ("python", "python3"):
         (ours / "bin" / link).symlink_to(f"/usr/local/bin/{name}")
     (ours / "pyvenv.cfg").write_text("home = /usr/local/bin\ninclude-system-site-packages = false\n", encoding="utf-8")
-
-
-def virtual_environment(folder: Path, interpreter: str, lock: Path, project: Path) -> None:
-    """The project installed from its lock into the folder. Raises TestbedError."""
-    done = folder / "done"
-    if done.is_file() and done.read_text(encoding="utf-8") == lock.read_text(encoding="utf-8"):
-        return
-    shutil.rmtree(folder, ignore_errors=True)
-    run([interpreter, "-m", "venv", folder])
-    pip: list[str | Path] = [folder / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    run([*pip, "--require-hashes", "-r", lock])
-    run([*pip, "--no-deps", "--no-build-isolation", project])
-    done.write_text(lock.read_text(encoding="utf-8"), encoding="utf-8")
 
 
 def libraries(root: Path, binaries: Iterable[Path], *beside: str) -> None:

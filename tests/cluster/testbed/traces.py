@@ -16,7 +16,7 @@ TABLES = ("filter", "nat", "mangle", "raw")
 
 
 def traces() -> set[str]:
-    """A line for each: equal before `up` and after `down`, whatever else the machine does in the meantime. Needs root."""
+    """A line for each: equal before `up` and after `down`, unless somebody else mounts or links something meanwhile. Needs root."""
     return {*_namespaces(), *_mounts(), *_links(), *_rules(), *_cgroups(), *_settings(), *_processes()}
 
 

@@ -16,6 +16,7 @@ from testbed.images import Image, build_images
 from testbed.layout import Folders, folders
 from testbed.ownership import only_one
 from testbed.rootfs import python
+from testbed.shell import TestbedError
 
 NAME = "python"
 
@@ -36,16 +37,23 @@ def build(place: Folders) -> Path:
 
 
 def main() -> None:
+    match sys.argv[1:]:
+        case ["load"]:
+            out = None
+        case ["archive", file]:
+            out = file
+        case _:
+            sys.exit(__doc__)
     place = folders()
-    with only_one(place):
-        archive = build(place)
-        match sys.argv[1:]:
-            case ["load"]:
+    try:
+        with only_one(place):
+            archive = build(place)
+            if out is None:
                 cluster.load(place, [archive])
-            case ["archive", file]:
-                shutil.copy(archive, file)
-            case _:
-                sys.exit(__doc__)
+            else:
+                shutil.copy(archive, out)
+    except TestbedError as error:
+        sys.exit(f"python_image: {error}")
 
 
 main()

@@ -41,6 +41,8 @@ def allowed(api: client.ApiClient, namespace: str, verb: str, resource: str, sub
 
 RULES = [
     {"apiGroups": [""], "resources": ["pods"], "verbs": ["get", "list", "watch"]},
+    {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["get"]},
+    {"apiGroups": [""], "resources": ["configmaps"], "resourceNames": ["own"], "verbs": ["list"]},
     {"apiGroups": ["apps"], "resources": ["deployments/scale"], "resourceNames": ["web"], "verbs": ["patch"]},
 ]
 
@@ -57,7 +59,7 @@ def client_of(kube: Kube, account: str) -> client.ApiClient:
 
 @pytest.fixture
 def reader(kube: Kube) -> Iterator[client.ApiClient]:
-    """In the name of an account that may read pods and scale one Deployment."""
+    """In the name of an account that may read pods and the namespace, and scale one Deployment."""
     subject = {"kind": "ServiceAccount", "name": "reader", "namespace": kube.namespace}
     reference = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
     rbac, named = client.RbacAuthorizationV1Api(kube.api), {"metadata": {"name": "reader"}}
@@ -92,6 +94,21 @@ def test_a_role_allows_what_it_names_and_nothing_else(kube: Kube, reader: client
     status = refused(403, "Forbidden", core.delete_namespaced_pod, "db-0", space)
     said = f'cannot delete resource "pods" in API group "" in the namespace "{space}"'
     assert status["message"] == f'pods "db-0" is forbidden: User "system:serviceaccount:{space}:reader" {said}'
+
+
+def test_a_role_in_a_namespace_allows_reading_that_namespace_alone(kube: Kube, reader: client.ApiClient) -> None:
+    core = client.CoreV1Api(reader)
+    assert core.read_namespace(kube.namespace).metadata.name == kube.namespace
+    status = refused(403, "Forbidden", core.read_namespace, "default")
+    assert status["message"].endswith('cannot get resource "namespaces" in API group "" in the namespace "default"')
+    refused(403, "Forbidden", core.list_namespace)
+
+
+def test_a_rule_for_one_name_allows_a_list_of_that_name_alone(kube: Kube, reader: client.ApiClient) -> None:
+    listed = client.CoreV1Api(reader).list_namespaced_config_map
+    assert listed(kube.namespace, field_selector="metadata.name=own").items == []
+    for selector in ("metadata.name=other", "metadata.name!=own", ""):
+        refused(403, "Forbidden", listed, kube.namespace, field_selector=selector)
 
 
 def test_reviews_say_what_a_role_allows(kube: Kube, reader: client.ApiClient) -> None:

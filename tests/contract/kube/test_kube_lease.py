@@ -50,7 +50,7 @@ async def test_a_namespace_must_allow_chaos_and_the_cluster_be_the_one_that_is_m
             in said
         )
     finally:
-        kube.core.patch_namespace(kube.namespace, {"metadata": {"labels": {guards.OPT_IN: None}}})
+        kube.core.patch_namespace(kube.namespace, {"metadata": {"labels": {guards.OPT_IN: "true"}}})
 
 
 async def test_a_cluster_that_does_not_answer_is_an_objection(target: Kubernetes) -> None:

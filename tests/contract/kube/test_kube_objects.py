@@ -133,6 +133,17 @@ def test_merge_and_json_patches(kube: Kube) -> None:
     drop(kube, "patched")
 
 
+def test_a_patch_that_means_another_object_than_its_path_is_refused(kube: Kube) -> None:
+    for name in ("meant", "other"):
+        kube.core.create_namespaced_config_map(kube.namespace, config_map(name))
+    body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "other"}, "data": {"key": "2"}}
+    for kind, query in (("application/merge-patch+json", ""), ("application/apply-patch+yaml", "?fieldManager=one&force=true")):
+        status = patch(kube, kind, "meant", body, query, code=400)
+        assert status["message"] == "the name of the object (other) does not match the name on the URL (meant)"
+    assert kube.core.read_namespaced_config_map("other", kube.namespace).data == {"key": "1"}
+    drop(kube, "meant", "other")
+
+
 def test_a_strategic_patch_joins_containers_and_variables_by_name(kube: Kube) -> None:
     env = [{"name": "SETTING", "value": "changed"}, {"name": "MORE", "value": "x"}]
     change = {"spec": {"template": {"spec": {"containers": [{"name": "main", "env": env}]}}}}
@@ -198,6 +209,20 @@ def test_a_manager_drops_one_variable_of_a_container(kube: Kube) -> None:
         names = [entry["name"] for entry in container["env"]]
         assert names == ["POD_NAME", "POD_IP", "PORT", "SETTING", *variables]
     kube.apps.delete_namespaced_deployment("applied", kube.namespace)
+
+
+def test_an_item_that_a_manager_drops_goes_with_what_the_server_filled_in(kube: Kube) -> None:
+    def service(*ports: int) -> bytes:
+        items = [{"name": f"port-{port}", "port": port} for port in ports]
+        body = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "applied"}, "spec": {"ports": items}}
+        return json.dumps(body).encode()
+
+    path = f"/api/v1/namespaces/{kube.namespace}/services/applied?fieldManager=one"
+    for ports in ((80, 81), (81,)):
+        answer = kube.request("PATCH", path, service(*ports), Content_Type="application/apply-patch+yaml")
+        found = json.loads(answer.body)
+        assert [entry["port"] for entry in found["spec"]["ports"]] == list(ports), found
+    kube.core.delete_namespaced_service("applied", kube.namespace)
 
 
 @deviates("Owners by apply only")

@@ -5,7 +5,7 @@ from typing import Any
 
 import kube_objects as objects
 import pytest
-from kube_clients import CALLER, Kube
+from kube_clients import CALLER, Kube, is_ready
 from kube_harness import free_port, wait_for
 from kube_refusals import refused
 from kubernetes import client
@@ -103,12 +103,12 @@ def test_a_stateful_set_starts_in_order_and_shrinks_from_its_highest_ordinal(kub
     seen = []
 
     def complete() -> bool:
-        ready = names(kube.ready_pods("ordered"))
-        seen.append((len(kube.pods("ordered")), len(ready)))
-        return len(ready) == 3
+        pods = kube.pods("ordered")
+        seen.append((len(pods), sum(map(is_ready, pods))))
+        return seen[-1] == (3, 3)
 
     wait_for(complete)
-    # The list of pods was read after the one of ready pods: never more than one beyond those that are ready.
+    assert all(there <= ready + 1 for there, ready in seen), seen
     pods = {pod.metadata.name: pod for pod in kube.pods("ordered")}
     assert sorted(pods) == ["ordered-0", "ordered-1", "ordered-2"]
     started = [pods[f"ordered-{n}"].status.container_statuses[0].state.running.started_at for n in range(3)]
@@ -243,3 +243,43 @@ def test_a_budget_counts_pods_that_are_not_ready(kube: Kube, budgets: Any) -> No
     assert caught.value.status == 429
     for pod in kube.pods("web"):
         kube.drop_pod(pod.metadata.name)
+
+
+def test_a_budget_lets_a_pod_go_that_is_not_ready_where_it_says_so(kube: Kube, budgets: Any) -> None:
+    name = kube.pods("web")[0].metadata.name
+    kube.request("GET", kube.pod_path(name, "break"))
+    wait_for(lambda: budgets.read_namespaced_pod_disruption_budget("web", kube.namespace).status.current_healthy == 1)
+    refused(429, "TooManyRequests", evict, kube, name)
+    budgets.patch_namespaced_pod_disruption_budget("web", kube.namespace, {"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}})
+    evict(kube, name, gracePeriodSeconds=0)
+    wait_for(lambda: kube.gone(name))
+
+
+def test_a_budget_expects_what_the_deployment_asks_for_also_in_an_update(kube: Kube) -> None:
+    """An update that is stuck has three pods, of two ReplicaSets."""
+    policy, template = client.PolicyV1Api(kube.api), kube.backend.maker.template("surging", free_port())
+    kube.apps.create_namespaced_deployment(kube.namespace, objects.workload("Deployment", "surging", 2, template))
+    kube.settle("surging", 2)
+    never = {"tcpSocket": {"port": 1}, "httpGet": None, "periodSeconds": 1}
+    change = {"spec": {"template": {"spec": {"containers": [{"name": "main", "readinessProbe": never}]}}}}
+    kube.apps.patch_namespaced_deployment("surging", kube.namespace, change)
+    wait_for(lambda: len(kube.pods("surging")) == 3)
+    body = objects.budget("surging", least=1) | {"spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "surging"}}}}
+    policy.create_namespaced_pod_disruption_budget(kube.namespace, body)
+
+    def counted() -> Any:
+        status = policy.read_namespaced_pod_disruption_budget("surging", kube.namespace).status
+        return status and status.expected_pods and status
+
+    status = wait_for(counted)
+    assert (status.expected_pods, status.desired_healthy, status.current_healthy) == (2, 1, 2)
+    policy.delete_namespaced_pod_disruption_budget("surging", kube.namespace)
+    drop_workload(kube, "surging")
+
+
+@pytest.mark.parametrize(
+    "limits", [{"minAvailable": 1, "maxUnavailable": 1}, {"minAvailable": "many"}, {"maxUnavailable": "101%"}], ids=str
+)
+def test_a_budget_that_makes_no_sense_is_refused(kube: Kube, limits: dict[str, Any]) -> None:
+    body = objects.budget("senseless", least=1) | {"spec": limits}
+    refused(422, "Invalid", client.PolicyV1Api(kube.api).create_namespaced_pod_disruption_budget, kube.namespace, body)

@@ -6,11 +6,14 @@ import hashlib
 import io
 import json
 import shutil
+import signal
+import sys
 import tarfile
 from pathlib import Path
 
 import pytest
-from testbed import certificates, layout, needs, network
+from testbed import certificates, cluster, layout, machines, needs, trial
+from testbed.__main__ import main
 from testbed.archive import write_archive
 from testbed.certificates import issue, parts
 from testbed.layout import Folders
@@ -86,8 +89,10 @@ def test_folders_follow_the_environment(tmp_path: Path) -> None:
 def test_what_is_missing_is_said_with_the_packages_that_have_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(needs, "PACKAGES", {"no-such-command": "package-b", "/no/such/file": "package-a", "sh": "dash"})
     monkeypatch.setattr(needs.os, "geteuid", lambda: 1000)
+    monkeypatch.setattr(needs.platform, "machine", lambda: "aarch64")
     said = needs.missing(folders(tmp_path))
     assert said[0] == "it needs root: namespaces, cgroups and mounts are made"
+    assert said[1].startswith("it needs an x86_64 machine")
     assert "packages are missing: apt-get install --no-install-recommends package-a package-b" in said
 
 
@@ -126,6 +131,7 @@ def test_fast_timers_are_in_all_three_places(tmp_path: Path) -> None:
 def test_another_checkouts_cluster_is_never_touched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
     monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setattr("testbed.ownership.PATIENCE_S", 0.01)
     other, ours = Folders(tmp_path / "other", tmp_path), folders(tmp_path)
     other.home.mkdir()
     with only_one(other), pytest.raises(TestbedError, match="another command"), only_one(ours):
@@ -136,13 +142,67 @@ def test_another_checkouts_cluster_is_never_touched(tmp_path: Path, monkeypatch:
         (tmp_path / layout.netns(layout.CONTROL)).touch()
     with pytest.raises(TestbedError, match=f"the cluster of {other.home} is up on this machine"), only_one(ours):
         pass
+    (tmp_path / "lock").unlink()
+    with only_one(other):
+        pass
 
 
-def test_a_wait_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_is_told_to_end_takes_its_cluster_down(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    told: list[str] = []
+    monkeypatch.setattr(trial, "testbed", lambda words: told.extend(words) or 0)
+    monkeypatch.setattr(trial, "traces", set)
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGHUP)}
+    ends_its_parent = "import os, signal, time; os.kill(os.getppid(), signal.SIGTERM); time.sleep(60)"
+    try:
+        assert trial.main([sys.executable, "-c", ends_its_parent]) == trial.INTERRUPTED
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert told == ["build", "up", "down"]
+
+
+def test_a_look_needs_no_lock_and_a_change_waits_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
+    monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setattr("testbed.ownership.PATIENCE_S", 0.01)
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    with only_one(folders(tmp_path)):
+        assert main(["kubeconfig"]) == 0
+        assert main(["cut", "node1"]) == 1
+    said = capsys.readouterr()
+    assert said.out.startswith(str(tmp_path / "home/pki/admin.conf"))
+    assert "another command goes on changing a cluster" in said.err
+
+
+@pytest.mark.parametrize("command", [["status"], ["cut", "node1"], ["heal", "control"]], ids=" ".join)
+def test_without_a_cluster_a_sentence_says_so(
+    command: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("testbed.ownership.LOCK", tmp_path / "lock")
+    monkeypatch.setattr("testbed.ownership.NAMESPACES", tmp_path)
+    monkeypatch.setenv("CLUSTER_DIR", str(tmp_path / "home"))
+    assert main(command) == 1
+    assert "there is no cluster: make cluster" in capsys.readouterr().err
+
+
+def test_what_is_forgotten_is_our_own(tmp_path: Path) -> None:
+    place = folders(tmp_path)
+    (place.machines / "node1").mkdir(parents=True)
+    place.pki.mkdir()
+    (place.home / machines.API_PORT_FILE).touch()
+    theirs = place.home / "theirs"
+    theirs.touch()
+    cluster.forget(place)
+    assert list(place.home.iterdir()) == [theirs]
+    theirs.unlink()
+    cluster.forget(place)
+    assert not place.home.exists()
+
+
+def test_a_wait_ends() -> None:
     with pytest.raises(TestbedError, match=r"gave up after .* s: a miracle"):
         wait_for("a miracle", lambda: None, within_s=0.01)
     assert wait_for("truth", lambda: "yes") == "yes"
-
-
-def test_the_host_has_none_of_its_names() -> None:
-    assert network.BRIDGE not in Path("/proc/net/dev").read_text()

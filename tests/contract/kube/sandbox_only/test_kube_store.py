@@ -1,10 +1,12 @@
 """The store and the patches below the API: revisions, history, order, merge rules. No process, no socket."""
 
+import asyncio
+from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from sandbox.kube import patches
+from sandbox.kube import patches, watching
 from sandbox.kube.applying import Owners
 from sandbox.kube.errors import ApiError
 from sandbox.kube.registry import Registry
@@ -81,6 +83,21 @@ async def test_a_bookmark_comes_two_seconds_before_the_time_is_over() -> None:
     event = await anext(watch.events())
     watch.close()
     assert (event.type, event.object["metadata"]["resourceVersion"]) == ("BOOKMARK", str(made.store.revision))
+
+
+async def test_a_bookmark_that_is_due_waits_for_the_changes_before_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reader that is late: the bookmark's time comes while changes wait for it."""
+    monkeypatch.setattr(watching, "_BOOKMARK_S", 0.01)
+    made = registry()
+    watch = Watch(made.store, WatchQuery(CONFIG_MAPS, "n", bool, revision=made.store.revision, bookmarks=True))
+    async with aclosing(watch.events()) as events:
+        assert (await anext(events)).type == "BOOKMARK"
+        for name in ("a", "b"):
+            made.create(CONFIG_MAPS, "n", thing(name))
+        await asyncio.sleep(0.02)
+        seen = [await anext(events) for _ in range(3)]
+    watch.close()
+    assert [event.type for event in seen] == ["ADDED", "ADDED", "BOOKMARK"]
 
 
 def test_an_update_with_an_old_revision_is_a_conflict() -> None:
