@@ -8,7 +8,7 @@ BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
 LONG := tests/e2e/test_mistakes.py tests/e2e/test_outlived.py
 # What runs on a real cluster. The images of the test cluster are made before.
-CLUSTER_TESTS := tests/contract/kube $(addprefix tests/cluster/test_,interposed.py manifests.py mirror.py platform.py)
+CLUSTER_TESTS := tests/contract/kube $(addprefix tests/cluster/test_,interposed.py load_job.py manifests.py mirror.py platform.py)
 
 .PHONY: help run test test-long check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-images cluster-packages cluster-suite cluster-test fuzz lock clean set-up set-up-test
 

@@ -29,7 +29,7 @@ def bind(plan: Plan, description: TargetDescription) -> JudgedPlan:
         routes=list(description.routes),
         sync_route=description.delivery.route if description.delivery else None,
         queued=plan.criteria.queued,
-        load_engine=description.load.engine,
+        load_engine="none" if description.load.engine == "none" else "open_loop",
         shares_our_machine=description.shares_our_machine,
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from orchestrator.errors import OrchestratorError, TargetError
 from orchestrator.faults.base import BlastRadius
 from orchestrator.faults.kinds import kind_of
-from orchestrator.faults.permissions import INTERPOSE, Permission, of_a_run
+from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, Permission, of_a_run
 from orchestrator.guards import beyond, interposable, of_the_cluster, preview
 from orchestrator.interposing.links import InterposedLink, links_of
 from orchestrator.plan import Plan, PlannedFault
@@ -19,7 +19,7 @@ from probes.clients.http import HttpClient
 from probes.clients.postgres import PostgresReader
 from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
-from probes.target import Kubernetes, ReplicaRole, TargetDescription
+from probes.target import JobLoad, Kubernetes, ReplicaRole, TargetDescription
 
 REACHED_WITHIN_S = 3.0
 
@@ -52,7 +52,7 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
     found = DryRun()
     if description.kubernetes is not None:
         found.objections += await of_the_cluster(description.kubernetes, clock)
-        await _ask_permissions(found, plan, description.kubernetes, links=bool(links_of(plan, description)))
+        await _ask_permissions(found, plan, description)
     for planned in plan.faults:
         found.faults.append(await _previewed(found, planned, description, clock))
     for link in links_of(plan, description):
@@ -61,30 +61,40 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
     return found
 
 
-async def _ask_permissions(found: DryRun, plan: Plan, target: Kubernetes, *, links: bool) -> None:
+async def _ask_permissions(found: DryRun, plan: Plan, description: TargetDescription) -> None:
+    target, load, links = description.cluster, description.load, bool(links_of(plan, description))
     needed = [one for fault in plan.faults for one in kind_of(fault.kind).needs]
     wanted = dict.fromkeys([*of_a_run(mirrored=target.mirror_ledger), *needed, *(INTERPOSE if links else ())])
     try:
-        reviews = AccessReviews(target)
+        lease = LeaseClient(target)
     except Unreachable:
         # Said already: the cluster could not be asked anything.
         return
-    lease = LeaseClient(target)
     try:
         seen = await lease.read()
         if seen is not None and seen.holder:
             found.objections.append(f"run {seen.holder} has the lease of this target; a run waits until it is not renewed any more")
+        await _review(found, wanted, target)
+        if isinstance(load, JobLoad):
+            await _review(found, LOAD_JOB, target.model_copy(update={"namespace": load.namespace}))
+    except TargetError as error:
+        found.objections.append(str(error))
+    finally:
+        lease.close()
+
+
+async def _review(found: DryRun, wanted: Iterable[Permission], target: Kubernetes) -> None:
+    """Raises TargetError."""
+    reviews = AccessReviews(target)
+    try:
         for permission in wanted:
             if await reviews.allows(permission):
                 found.allowed.append(permission)
             else:
                 where = f" in namespace {target.namespace}" if permission.namespace is None else ""
                 found.objections.append(f"our identity may not {permission}{where}")
-    except TargetError as error:
-        found.objections.append(str(error))
     finally:
         reviews.close()
-        lease.close()
 
 
 async def _previewed(found: DryRun, planned: PlannedFault, description: TargetDescription, clock: Clock) -> FaultPreview:

@@ -14,7 +14,7 @@ from typing import Literal, Protocol
 from pydantic import JsonValue
 
 from orchestrator.abort import AbortLatch
-from orchestrator.errors import HarnessError, OrchestratorError, RefusedError, TargetError
+from orchestrator.errors import HarnessError, HealFailed, OrchestratorError, RefusedError, TargetError
 from orchestrator.fault_life import FaultLife
 from orchestrator.faults.base import Surroundings
 from orchestrator.faults.kinds import make_fault
@@ -26,6 +26,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.ledger_mirror import LedgerMirror, mirror_of
 from orchestrator.load.worker import Live
 from orchestrator.plan import Plan
+from orchestrator.receipts import Receipts
 from orchestrator.recorder import Recorder
 from orchestrator.run_directory import RunDirectory
 from orchestrator.target_lease import TargetLease, lease_of
@@ -48,8 +49,6 @@ STEADY_WITHIN_S = 90.0
 """Then the run is refused, with the reasons of the last look."""
 LOOK_PERIOD_S = 0.5
 LISTEN_PERIOD_S = 0.25
-RESULTS_LAG_S = 1.5
-"""A second's row of the load is there this long after its end, when the platform answers as it should."""
 
 Phase = Literal["preparing", "baseline_check", "timeline", "end", "draining", "aborting"]
 Ended = Literal["completed", "aborted", "refused", "error"]
@@ -88,7 +87,10 @@ class Run:
         self._ledger = Ledger(setting.directory.ledger)
         source = "outside" if setting.description.load.engine == "none" else "load"
         self._stop_watch = StopWatch(setting.plan.stop, source)
-        self._traffic = Traffic(Issue(setting.plan, setting.description, setting.seed, clock, self._record))
+        self._receipts = Receipts(self._ledger)
+        self._traffic = Traffic(
+            Issue(setting.plan, setting.description, setting.seed, clock, self._record, setting.directory.run_id, self._receipts)
+        )
         self._preparation = Preparation(setting.description, setting.directory.run_id, self._ledger, clock, self._say)
         self._watching: Watching | None = None
         self._aborted = latch.as_event(asyncio.get_running_loop())
@@ -130,7 +132,8 @@ class Run:
 
     async def _take_lease(self) -> None:
         try:
-            self._mirror = self._preparation.mirror = mirror_of(self._setting.description, self._setting.directory)
+            self._mirror = mirror_of(self._setting.description, self._setting.directory)
+            self._preparation.mirror = self._receipts.mirror = self._mirror
             self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
             if self._lease is None:
                 return
@@ -209,7 +212,7 @@ class Run:
     async def finish(self, ended: Ended, reason: str = "") -> None:
         """Heal what is left, stop load and samplers, close the recording. Safe to call once in any phase.
 
-        Raises HealFailed, after all that, where an interposition could not be taken away.
+        Raises HealFailed, after all that, where an interposition or the load's Job could not be taken away.
         """
         self._finishing = True
         if self._guard is not None:
@@ -222,15 +225,15 @@ class Run:
         if ended != "completed":
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
-        left = await self._preparation.end()
+        left = [one for one in (await self._traffic.end(), await self._preparation.end()) if one is not None]
         self._listener.cancel()
         await self._give_up_lease()
         if self._mirror is not None:
             self._mirror.close()
         self._recorder.record(EndLine(t=self._clock.now(), ended=ended, reason=reason))
         self._recorder.close()
-        if left is not None:
-            raise left
+        if left:
+            raise HealFailed("; ".join(one.what for one in left), "; ".join(one.remedy for one in left))
 
     async def _drained(self) -> bool:
         """True when the last answers and messages are in, False when the run was aborted first."""
@@ -291,14 +294,14 @@ class Run:
         recording = recording_of(self._recorder.kept())
         expected = ("outside",) if self._setting.description.load.engine == "none" else ("load", "outside")
         plan = recording.load_plans.get(expected[0])
-        sources = [recording.tallies.get(source, {}) for source in expected]
-        if plan is None or not all(sources):
+        newest = [second for source in expected if (second := recording.newest_second(source)) is not None]
+        if plan is None or len(newest) < len(expected):
             return ["the requests have not begun"]
-        end = plan.start_s + min(max(tallies) for tallies in sources) + 1
+        end = plan.start_s + min(newest) + 1
         span = Span(max(end - STEADY_S, plan.start_s), end)
         if end - plan.start_s < STEADY_S:
             return [f"seen for {end - plan.start_s:.0f} of {STEADY_S:g} s"]
-        if self._clock.now() - end > RESULTS_LAG_S + 1:
+        if self._clock.now() - end > self._traffic.results_lag_s + 1:
             return [f"requests of the last {self._clock.now() - end:.1f} s have no outcome yet"]
         return unsteady(History(recording), span)
 

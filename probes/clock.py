@@ -25,10 +25,16 @@ class Clock(Protocol):
 
 
 class SystemClock:
-    """The real clock. Its monotonic seconds are shared by all processes of the machine."""
+    """The real clock. Its monotonic seconds are shared by all processes of the machine.
+
+    A process on another machine tells the run's instants with `ahead_s`: what the run's clock shows more than its own.
+    """
+
+    def __init__(self, ahead_s: float = 0.0) -> None:
+        self.ahead_s = ahead_s
 
     def now(self) -> float:
-        return time.monotonic()
+        return time.monotonic() + self.ahead_s
 
     def wall(self) -> datetime:
         return datetime.now(UTC)

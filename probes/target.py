@@ -29,9 +29,25 @@ class Scale(Part):
 
 
 class TargetLoad(Part):
-    """Where the traffic comes from: `open_loop` is ours; `none` is the platform's own, of which no rate is known."""
+    """Where the traffic comes from: `open_loop` is a process of ours; `none` is the platform's own, of which no rate is known."""
 
     engine: Literal["open_loop", "none"] = "open_loop"
+
+
+class JobLoad(Part):
+    """The load comes from pods of the platform's cluster: an Indexed Job that is made for the time of a run."""
+
+    engine: Literal["job"]
+    workers: int = Field(ge=1, le=64, description="pods that share the arrivals")
+    namespace: str = Field(description="where the Job is made; best not the platform's own")
+    image: str = Field(description="an image of this orchestrator")
+    gateway_url: str = Field(
+        default="", pattern=r"^(https?://[^/\s]+\S*)?$", description="as a pod reaches it, where that is not gateway_url"
+    )
+    off_nodes: list[str] = Field(default_factory=list, description="nodes that get no worker, because the experiments attack them")
+
+
+Load = Annotated[TargetLoad | JobLoad, Field(discriminator="engine")]
 
 
 class Kubernetes(Part):
@@ -316,7 +332,7 @@ class TargetDescription(Part):
     version: Literal[1] = 1
     name: str
     scale: Scale = Scale()
-    load: TargetLoad = TargetLoad()
+    load: Load = TargetLoad()
     shares_our_machine: bool = Field(default=False, description="the platform's pods run on the machine on which the orchestrator runs")
     kubernetes: Kubernetes | None = None
     blast_caps: BlastCaps = BlastCaps()
@@ -354,6 +370,8 @@ class TargetDescription(Part):
         for key, parts in needy.items():
             if self.kubernetes is None and parts:
                 raise ValueError(f"{key} are read from pods, but there is no cluster: add kubernetes or leave {key} out")
+        if self.kubernetes is None and isinstance(self.load, JobLoad):
+            raise ValueError("load.engine job makes pods, but there is no cluster: add kubernetes or choose another engine")
         if self.users is None and self.delivery is not None:
             raise ValueError("delivery needs test users: add users or leave delivery out")
         for name, route in self.routes.items():

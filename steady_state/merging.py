@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass, field
 
 from steady_state.observations import RouteTally, TallyLine
 
@@ -27,6 +28,23 @@ def merged(one: TallyLine, other: TallyLine) -> TallyLine:
         lag_max_ms=max(one.lag_max_ms, other.lag_max_ms),
         workers=tuple(sorted((*one.workers, *other.workers))),
     )
+
+
+@dataclass(slots=True)
+class Together:
+    """Tallies as they come, from so many workers of one source."""
+
+    workers: int
+    _unfinished: dict[int, TallyLine] = field(default_factory=dict)
+
+    def add(self, line: TallyLine) -> TallyLine | None:
+        """The whole second, when this was the last worker's tally of it."""
+        so_far = self._unfinished.pop(line.second, None)
+        second = line if so_far is None else merged(so_far, line)
+        if len(second.workers) >= self.workers:
+            return second
+        self._unfinished[line.second] = second
+        return None
 
 
 def _added(one: RouteTally, other: RouteTally) -> RouteTally:

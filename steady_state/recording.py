@@ -17,8 +17,9 @@ from steady_state.judged_plan import JudgedPlan
 from steady_state.load_plan import LoadPlan
 from steady_state.merging import merged
 
-WRITTEN_WITHIN_S = 10.0
-"""A line is written this long after its instant at most (a request ends 5 s after it was due, an operation a little later)."""
+WRITTEN_WITHIN_S = 18.0
+"""A line is written this long after its instant at most: a request ends 5 s after it was due, an operation a little later, and a load
+worker in a pod may be silent for 10 s before the run gives it up."""
 
 
 class RecordingError(Exception):
@@ -58,6 +59,12 @@ class Recording:
     def phase_at(self, name: str) -> Instant | None:
         """The instant at which a phase began, or None."""
         return next((line.t for line in self.phases if line.phase == name), None)
+
+    def newest_second(self, source: str) -> int | None:
+        """The newest second of which the tallies of all the source's workers are there, or None."""
+        plan = self.load_plans.get(source)
+        whole = (second for second, tally in self.tallies.get(source, {}).items() if plan and len(tally.workers) >= plan.workers)
+        return max(whole, default=None)
 
 
 def read_recording(lines: Iterable[str]) -> Recording:

@@ -9,6 +9,7 @@ from pydantic import Field
 from steady_state.judged_plan import Part
 from steady_state.latency import quantile
 from steady_state.load_plan import LoadPlan
+from steady_state.merging import Together
 from steady_state.observations import BeatLine, LoadPlanLine, Observation, TallyLine
 from steady_state.outcomes import FAILED, SERVED, Outcome
 
@@ -32,15 +33,17 @@ class StopWatch:
         self._limits = limits
         self._source = source
         self._plan: LoadPlan | None = None
+        self._together = Together(1)
         self._rows: dict[Hashable, int] = {}
 
     def see(self, line: Observation) -> str:
         """The reason to end the run after this line; empty while there is none."""
         match line:
             case LoadPlanLine() if line.plan.source == self._source:
-                self._plan = line.plan
+                self._plan, self._together = line.plan, Together(line.plan.workers)
             case TallyLine() if line.source == self._source:
-                return self._of_second(line)
+                second = self._together.add(line)
+                return "" if second is None else self._of_second(second)
             case BeatLine() if self._limits.blind_s is not None:
                 return self._of_beat(line, self._limits.blind_s)
         return ""

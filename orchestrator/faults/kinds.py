@@ -14,6 +14,7 @@ from orchestrator.faults import cache_flush, link_latency, partition, pod_evict,
 from orchestrator.faults.base import Fault, Receipt, Settings, Surroundings
 from orchestrator.faults.permissions import EVICT_POD, KILL_POD, SCALE_STATEFULSET, Permission
 from orchestrator.interposing.way_back import INTERPOSITION, WayBack
+from orchestrator.load_job.way_back import LOAD_JOB, LoadWayBack
 from probes.clock import Clock
 from probes.target import LinkRole, PackageRole, RedisRole, ReplicaRole, TargetDescription, WorkloadRole
 
@@ -87,9 +88,14 @@ class Healer(Protocol):
 
 
 def fault_of(receipt: Receipt, description: TargetDescription, clock: Clock) -> Healer:
-    """The fault, or the interposition, that a receipt belongs to, ready to heal. Raises HealFailed where its fault package is not here."""
+    """The fault, the interposition or the load that a receipt belongs to, ready to heal.
+
+    Raises HealFailed where its fault package is not here.
+    """
     if receipt.kind == INTERPOSITION:
         return WayBack(receipt, description.cluster, clock)
+    if receipt.kind == LOAD_JOB:
+        return LoadWayBack(receipt, description.cluster, clock)
     role = description.roles[str(receipt.settings["role"])]
     package = package_of(receipt.kind)
     # A receipt may come from a ConfigMap that others can write: it names no code that the description does not name, too.

@@ -25,8 +25,8 @@ class Permission:
         return f"{self.verb} {resource}{f'.{self.group}' if self.group else ''}{f' {self.name}' if self.name else ''}{place}"
 
 
-APPS, LEASES, DISCOVERY = "apps", "coordination.k8s.io", "discovery.k8s.io"
-LEASE_NAME, MIRROR_NAME = "chaos-orchestrator", "chaos-orchestrator-ledger"
+APPS, BATCH, LEASES, DISCOVERY = "apps", "batch", "coordination.k8s.io", "discovery.k8s.io"
+LEASE_NAME, MIRROR_NAME, LOAD_NAME = "chaos-orchestrator", "chaos-orchestrator-ledger", "chaos-orchestrator-load"
 OBSERVER = (
     Permission("get", "namespaces"),
     *(Permission(verb, "pods") for verb in ("get", "list", "watch")),
@@ -60,3 +60,11 @@ INTERPOSE = (
     *(Permission(verb, "services") for verb in ("get", "create", "patch", "delete")),
     Permission("list", "endpointslices", DISCOVERY),
 )
+LOAD_JOB = (
+    Permission("create", "jobs", BATCH),
+    *(Permission(verb, "jobs", BATCH, name=LOAD_NAME) for verb in ("get", "delete")),
+    Permission("create", "secrets"),
+    Permission("list", "pods"),
+    Permission("get", "pods", subresource="proxy"),
+)
+"""In the namespace of the load, where a Job makes it. Its Secret is never read, and goes with the Job that owns it."""

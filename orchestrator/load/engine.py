@@ -11,14 +11,14 @@ from dataclasses import dataclass
 
 from orchestrator.load.classify import Answer, Rules, classify
 from orchestrator.load.exceptional import PLAIN, Ended, Exceptional
-from orchestrator.load.lines import Lines
+from orchestrator.load.lines import LineSink
 from orchestrator.load.order import WorkerOrder
 from orchestrator.load.pending import Pending
 from orchestrator.load.pool import Pool
 from orchestrator.load.requests import RequestMaker, request_makers
 from orchestrator.load.tally import Tally
 from orchestrator.load.timer import AbsoluteTimer
-from probes.clock import Clock
+from probes.clock import SystemClock
 from steady_state.observations import LoadEndLine
 from steady_state.outcomes import Outcome
 
@@ -68,19 +68,19 @@ def _lanes(order: WorkerOrder) -> list[Lane]:
 
 
 class Engine:
-    """One source of requests, on the running loop. `finished` is done when nothing is due and nothing is out any more."""
+    """One worker's share of a source, on the running loop. `finished` is done when nothing is due and nothing is out any more."""
 
-    def __init__(self, order: WorkerOrder, lines: Lines, clock: Clock) -> None:
+    def __init__(self, order: WorkerOrder, lines: LineSink, clock: SystemClock) -> None:
         loop = asyncio.get_running_loop()
         self._now = clock.now
         self._plan = order.plan
         self._marks = order.marks
         self._lines = lines
         self._lanes = _lanes(order)
-        self._due = [(lane.due_s(0), index, 0) for index, lane in enumerate(self._lanes)]
+        self._due = [(lane.due_s(order.worker), index, order.worker) for index, lane in enumerate(self._lanes)]
         heapq.heapify(self._due)
         self._timeout_s = order.plan.timeout_ms / 1000
-        self._tally = Tally(order.plan.source, list(order.plan.routes), order.plan.start_s, lines.add)
+        self._tally = Tally(order.plan, order.worker, lines.add)
         self._exceptional = Exceptional(order.plan.source, lines.add)
         self._outstanding: deque[Pending] = deque()
         self._end_s = math.inf
@@ -88,8 +88,9 @@ class Engine:
         self._stalled_s = 0.0
         self._next_sweep_s = self._next_flush_s = self._armed_s = self._now()
         self._next_collect_s = self._armed_s + _COLLECT_S
-        self._shortest_sleep_s = _SHARED_WAKE_S if sum(lane.rate_per_s for lane in self._lanes) > _SHARED_WAKES_ABOVE_PER_S else 0.0
-        self._timer = AbsoluteTimer(loop, self._wake)
+        own_rate_per_s = sum(lane.rate_per_s for lane in self._lanes) / order.plan.workers
+        self._shortest_sleep_s = _SHARED_WAKE_S if own_rate_per_s > _SHARED_WAKES_ABOVE_PER_S else 0.0
+        self._timer = AbsoluteTimer(loop, self._wake, ahead_s=clock.ahead_s)
         self._pool: Pool | None = None
         self.finished: asyncio.Future[None] = loop.create_future()
 
@@ -150,7 +151,8 @@ class Engine:
             if due_s > now or due_s >= self._end_s:
                 return
             self._earliest_end_s = math.nextafter(due_s, math.inf)
-            heapq.heapreplace(self._due, (self._lanes[route].due_s(number + 1), route, number + 1))
+            following = number + self._plan.workers
+            heapq.heapreplace(self._due, (self._lanes[route].due_s(following), route, following))
             while due_s >= self._tally.current.end_s:
                 self._tally.advance(now)
             self._send(Pending(route, number, due_s, self._tally.due(route)))

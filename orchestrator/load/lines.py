@@ -1,4 +1,4 @@
-"""Writes JSON lines on a thread of its own: a reader that is slow must not slow the load down."""
+"""Where a worker's lines go: to a file descriptor, on a thread of its own, for a reader that is slow must not slow the load down."""
 
 from __future__ import annotations
 
@@ -6,8 +6,19 @@ import os
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
+from typing import Protocol
 
 from pydantic import BaseModel
+
+
+class LineSink(Protocol):
+    """What an engine tells its lines to."""
+
+    def add(self, line: BaseModel) -> None:
+        """One line more."""
+
+    def flush(self) -> None:
+        """Let the reader have what was added."""
 
 
 class Lines:

@@ -61,9 +61,15 @@ class WorkerOrder(OrderPart):
     contents: Contents
     seed: int
     connections: int = Field(ge=1, description="cap of open connections; the worker lowers it to its file descriptors")
+    retire_after_s: float = Field(default=60, gt=0, description="a connection is given up after about so long, a quarter more or less")
+    worker: int = Field(
+        default=0, ge=0, description="of plan.workers this is the one that sends the arrivals k with k mod workers = worker"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
+        if self.worker >= self.plan.workers:
+            raise ValueError(f"worker {self.worker} is none of the {self.plan.workers} that the plan has, which count from 0")
         url = urlsplit(self.base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise ValueError("base_url must be http://host[:port] or https://host[:port]")

@@ -1,4 +1,4 @@
-"""Connections to the target: used in turn, each retired after a minute, so that the load reaches every replica."""
+"""Connections to the target: used in turn, each retired after a while, so that the load reaches every replica."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from orchestrator.load.pending import Pending
 from probes.target import Marks
 from steady_state.outcomes import Outcome
 
-_RETIRE_AFTER_S = (45.0, 75.0)
+_JITTER = (0.75, 1.25)  # of a connection's age, so that those opened together do not end together
 _DIALS_AT_ONCE = 16  # while warming up and replacing retired connections
 _PAUSE_AFTER_FAILURE_S = 1.0
 _OUR_FAULT = frozenset({errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM})
@@ -43,6 +43,7 @@ class Limits:
     spread: int
     cap: int
     dial_timeout_s: float
+    retire_after_s: float
 
 
 class Pool:
@@ -161,7 +162,7 @@ class Pool:
         dial.add_done_callback(self._dials.discard)
 
     async def _connect(self) -> None:
-        connection = Connection(self, self._wanted, self._now() + self._rng.uniform(*_RETIRE_AFTER_S))
+        connection = Connection(self, self._wanted, self._now() + self._limits.retire_after_s * self._rng.uniform(*_JITTER))
         address = self._address
         server_name = address.name if address.tls else None
         loop = asyncio.get_running_loop()

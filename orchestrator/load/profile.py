@@ -12,12 +12,15 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.load.order import Contents, KnownUser, UserPool, WorkerOrder
-from probes.target import TargetDescription
+from probes.target import JobLoad, TargetDescription
 from steady_state.load_plan import LoadPlan, RoutePlan
 
 CALLS_PER_USER_PER_MIN = {"load": 6.0, "outside": 30.0}
 """Source for the load: spec 3.1 and 3.5, 10,000 users at 1,000 RPS. For the outside probe ours: fewer users log in sooner, and
 30 calls are a third of what the strictest of the platform's limits (100 a minute, anonymous) lets through."""
+
+JOB_RETIRE_AFTER_S = 10.0
+"""Source: the cluster's Services lead only new connections to new pods; a minute would be half of a scaled slot."""
 
 # The shared address space of RFC 6598, halved: no user of the load is a user of the outside probe.
 _FIRST_ADDRESS = {"load": IPv4Address("100.64.0.1"), "outside": IPv4Address("100.96.0.1")}
@@ -51,7 +54,9 @@ def plan_load(description: TargetDescription, profile: Profile, *, rate_per_s: f
     """The background load at `rate_per_s` in all. Raises LoadPlanError where profile and target do not fit."""
     _refuse_misfit(description, profile)
     rates = {name: rate_per_s * share for name, share in profile.mix.items()}
-    return _plan(description, "load", rates, seed=seed, start_s=start_s)
+    plan = _plan(description, "load", rates, seed=seed, start_s=start_s)
+    load = description.load
+    return plan.model_copy(update={"workers": load.workers}) if isinstance(load, JobLoad) else plan
 
 
 def plan_outside(description: TargetDescription, *, hz: float, seed: int, start_s: float) -> LoadPlan:
@@ -115,13 +120,17 @@ def user_numbers(description: TargetDescription, plan: LoadPlan) -> Sequence[int
 
 
 def connection_cap(plan: LoadPlan) -> int:
-    """Connections for a target that holds every request until the client gives up, and some air."""
-    return 64 + math.ceil(1.2 * sum(route.rate_per_s for route in plan.routes.values()) * plan.timeout_ms / 1000)
+    """Connections of one worker for a target that holds every request until the client gives up, and some air."""
+    rate_per_s = sum(route.rate_per_s for route in plan.routes.values()) / plan.workers
+    return 64 + math.ceil(1.2 * rate_per_s * plan.timeout_ms / 1000)
 
 
 def order_for(description: TargetDescription, plan: LoadPlan, *, known: list[KnownUser], seed: int) -> WorkerOrder:
-    """The order of a plan, `known` being the users of `user_numbers` with their tokens."""
-    return WorkerOrder(
+    """The order of a plan, `known` being the users of `user_numbers` with their tokens.
+
+    Workers that share a plan have the same order but for their number: together they send what one would.
+    """
+    order = WorkerOrder(
         base_url=description.gateway_url,
         marks=description.marks,
         routes={name: description.routes[name] for name in plan.routes},
@@ -131,3 +140,7 @@ def order_for(description: TargetDescription, plan: LoadPlan, *, known: list[Kno
         seed=seed,
         connections=connection_cap(plan),
     )
+    load = description.load
+    if plan.source == "load" and isinstance(load, JobLoad):
+        return order.model_copy(update={"base_url": load.gateway_url or description.gateway_url, "retire_after_s": JOB_RETIRE_AFTER_S})
+    return order

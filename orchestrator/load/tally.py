@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from steady_state.latency import bucket_index
+from steady_state.load_plan import LoadPlan
 from steady_state.observations import RouteTally, TallyLine
 from steady_state.outcomes import SERVED, Outcome
 
@@ -41,10 +42,11 @@ class Row:
 class Tally:
     """The rows that are not final yet; final ones go to `write`."""
 
-    def __init__(self, source: str, routes: Sequence[str], start_s: float, write: Callable[[TallyLine], None]) -> None:
-        self._source = source
-        self._routes = routes
-        self._start_s = start_s
+    def __init__(self, plan: LoadPlan, worker: int, write: Callable[[TallyLine], None]) -> None:
+        self._source = plan.source
+        self._routes = list(plan.routes)
+        self._start_s = plan.start_s
+        self._worker = worker
         self._write = write
         self.current = self._row(0)
 
@@ -83,5 +85,14 @@ class Tally:
         if not row.closed or row.open:
             return
         routes = {name: cell.tally() for name, cell in zip(self._routes, row.routes, strict=True)}
-        lag_max_ms = round(row.lag_max_s * 1000, 3)
-        self._write(TallyLine(t=now, source=self._source, second=row.second, routes=routes, lagged=row.lagged, lag_max_ms=lag_max_ms))
+        self._write(
+            TallyLine(
+                t=now,
+                source=self._source,
+                second=row.second,
+                routes=routes,
+                lagged=row.lagged,
+                lag_max_ms=round(row.lag_max_s * 1000, 3),
+                workers=(self._worker,),
+            )
+        )

@@ -23,9 +23,12 @@ class _Itimerspec(ctypes.Structure):
 
 
 class AbsoluteTimer:
-    """A timerfd on the loop (os.timerfd_create needs Python 3.13). Not armed when made."""
+    """A timerfd on the loop (os.timerfd_create needs Python 3.13). Not armed when made.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None]) -> None:
+    `ahead_s`: what the clock of the instants shows more than CLOCK_MONOTONIC here.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, wake: Callable[[], None], *, ahead_s: float) -> None:
         self._fd = _libc.timerfd_create(_CLOCK_MONOTONIC, _TFD_NONBLOCK_CLOEXEC)
         if self._fd < 0:
             raise OSError(ctypes.get_errno(), "timerfd_create failed")
@@ -33,10 +36,12 @@ class AbsoluteTimer:
         self._by_reference = ctypes.byref(self._setting)
         self._loop = loop
         self._wake = wake
+        self._ahead_s = ahead_s
         loop.add_reader(self._fd, self._expired)
 
     def arm(self, instant: float) -> None:
-        """Wake at the instant (seconds of CLOCK_MONOTONIC), at once when it has passed."""
+        """Wake at the instant, at once when it has passed."""
+        instant -= self._ahead_s
         seconds = int(instant)
         self._setting.value.seconds = seconds
         # All zero would disarm it.

@@ -136,10 +136,11 @@ class LoadWorker:
         elif isinstance(line, LoadEndLine):
             self._ended = True
         elif isinstance(line, TallyLine) and line.second > self.live.second:
-            self.live = _live(line)
+            self.live = live_of(line)
 
 
-def _live(line: TallyLine) -> Live:
+def live_of(line: TallyLine) -> Live:
+    """One whole second for the progress display."""
     routes = line.routes.values()
     failed = sum(count for route in routes for outcome, count in route.counts.items() if outcome in FAILED)
     return Live(line.second, sum(route.due for route in routes), failed, line.lagged)

@@ -31,6 +31,7 @@ TIMEOUT_S = 1.0
 THREADS = 32
 WATCH_S = 300
 CREDENTIALS_S = 1.0
+NO_HEADERS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +86,11 @@ class KubeReader:
 
     async def pod_get(self, pod: str, port: int, path: str, *, timeout_s: float = TIMEOUT_S) -> Answer:
         """GET `path` of one pod through the API server, whatever status it has."""
-        proxied = f"/api/v1/namespaces/{self._namespace}/pods/{pod}:{port}/proxy/{path.lstrip('/')}"
-        return await self._fetch(proxied, {}, timeout_s)
+        return await self._fetch(self._proxied(pod, port, path), {}, timeout_s)
+
+    async def pod_ask(self, pod: str, port: int, path: str, query: Mapping[str, str], headers: Mapping[str, str]) -> Answer:
+        """The same with a query and headers of ours, which reach the pod."""
+        return await self._fetch(self._proxied(pod, port, path), query, TIMEOUT_S, headers)
 
     def watch_pods(self, version: int) -> Watch:
         """Changes of the namespace's pods after `version`. Use as an async context manager, then iterate."""
@@ -112,8 +116,11 @@ class KubeReader:
         asked = {"timestamps": "true"} | ({"sinceTime": since} if since else {})
         return f"/api/v1/namespaces/{self._namespace}/pods/{pod}/log", asked
 
-    async def _fetch(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answer:
-        return await self._in_thread(path, lambda: self._blocking_get(path, query, timeout_s), timeout_s)
+    def _proxied(self, pod: str, port: int, path: str) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/pods/{pod}:{port}/proxy/{path.lstrip('/')}"
+
+    async def _fetch(self, path: str, query: Mapping[str, str], timeout_s: float, headers: Mapping[str, str] = NO_HEADERS) -> Answer:
+        return await self._in_thread(path, lambda: self._blocking_get(path, query, timeout_s, headers), timeout_s)
 
     async def _in_thread(self, what: str, call: Callable[[], T], timeout_s: float) -> T:
         try:
@@ -123,9 +130,9 @@ class KubeReader:
         except TimeoutError as error:
             raise Unreachable(what, f"no complete answer within {timeout_s * 1.5:g} s") from error
 
-    def _blocking_get(self, path: str, query: Mapping[str, str], timeout_s: float) -> Answer:
+    def _blocking_get(self, path: str, query: Mapping[str, str], timeout_s: float, headers: Mapping[str, str]) -> Answer:
         try:
-            response = self._request(path, query, urllib3.Timeout(total=timeout_s))
+            response = self._request(path, query, urllib3.Timeout(total=timeout_s), headers)
         except urllib3.exceptions.HTTPError as error:
             raise Unreachable(path, words(error)) from error
         return Answer(status=response.status, body=response.data)
@@ -135,10 +142,13 @@ class KubeReader:
         timeout = urllib3.Timeout(connect=TIMEOUT_S, read=WATCH_S + 30)
         return self._request(path, query, timeout, preload_content=False)
 
-    def _request(self, path: str, query: Mapping[str, str], timeout: urllib3.Timeout, **more: Any) -> urllib3.BaseHTTPResponse:
+    def _request(
+        self, path: str, query: Mapping[str, str], timeout: urllib3.Timeout, headers: Mapping[str, str] = NO_HEADERS, **more: Any
+    ) -> urllib3.BaseHTTPResponse:
         pool: urllib3.PoolManager = self._api.rest_client.pool_manager
+        sent = {**self._headers(), **headers}
         return pool.request(
-            "GET", self._host + path, fields=dict(query), headers=self._headers(), timeout=timeout, retries=False, redirect=False, **more
+            "GET", self._host + path, fields=dict(query), headers=sent, timeout=timeout, retries=False, redirect=False, **more
         )
 
     def _headers(self) -> dict[str, str]:

@@ -15,7 +15,7 @@ import yaml
 from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, WITHIN_S, Installed, environment_kubeconfig, moved, rendered, until
 
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import INTERPOSE, OBSERVER, Permission, of_a_run
+from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, OBSERVER, Permission, of_a_run
 from orchestrator.guards import OPT_IN
 from orchestrator.target_lease import TargetLease
 from orchestrator.targets.kube import KubeWriter
@@ -114,6 +114,17 @@ async def test_interposing_is_granted_apart(installed: Installed) -> None:
     finally:
         installed.kubectl("delete", "-f", "-", given=apart)
     await until_rules(identity, INJECTOR)
+
+
+async def test_making_the_load_is_granted_apart_and_elsewhere(installed: Installed) -> None:
+    elsewhere = f"{installed.orchestrator}-load"
+    apart = yaml.safe_dump_all(moved(rendered("../load"), {"chaos-load": elsewhere, ORCHESTRATOR: installed.orchestrator}))
+    installed.kubectl("apply", "-f", "-", given=apart)
+    try:
+        await until_rules(installed.identity("chaos-injector", namespace=elsewhere), set(LOAD_JOB))
+        await until_rules(installed.identity("chaos-injector"), INJECTOR)
+    finally:
+        installed.kubectl("delete", "-f", "-", "--wait=false", given=apart)
 
 
 async def until_rules(identity: Kubernetes, wanted: set[Permission]) -> None:

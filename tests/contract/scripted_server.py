@@ -47,6 +47,7 @@ class ScriptedServer:
 
     script: Callable[[bytes], Reply]
     arrivals: list[Arrival] = field(default_factory=list)
+    accepted: int = 0
     port: int = 0
     _server: asyncio.Server | None = None
     _connections: set[_Connection] = field(default_factory=set)
@@ -95,6 +96,7 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self._server._connections.add(self)
+        self._server.accepted += 1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._server._connections.discard(self)

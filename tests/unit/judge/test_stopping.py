@@ -69,3 +69,16 @@ def test_without_limits_nothing_ends_a_run_and_other_sources_do_not_count() -> N
 def test_limits_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         StopLimits.model_validate(wrong)
+
+
+def test_a_second_of_several_workers_counts_once_and_as_a_whole() -> None:
+    """Each worker alone breaks the limit or keeps it; only all of them together are a second of the load."""
+    watch = StopWatch(StopLimits(error_ratio=0.25, for_s=2), "load")
+    watch.see(PLAN.model_copy(update={"plan": PLAN.plan.model_copy(update={"workers": 2})}))
+
+    def told(number: int, *failed: int) -> list[str]:
+        return [watch.see(second(number, failed=one).model_copy(update={"workers": (w,)})) for w, one in enumerate(failed)]
+
+    assert told(0, 10, 0) == told(1, 0, 10) == told(2, 10, 0) == ["", ""]
+    assert told(3, 10, 2) == ["", ""]
+    assert told(4, 1, 10) == ["", "more than 25% of the requests failed in each of 2 s"]

@@ -5,13 +5,20 @@ from __future__ import annotations
 from orchestrator.load.exceptional import Ended, Exceptional
 from orchestrator.load.tally import Tally
 from steady_state.latency import bucket_index
+from steady_state.load_plan import LoadPlan, RoutePlan
 from steady_state.observations import ExemplarLine, RequestLine, TallyLine
 from steady_state.outcomes import Outcome
 
 
+def a_plan(*routes: str, start_s: float) -> LoadPlan:
+    return LoadPlan(
+        source="load", start_s=start_s, workers=3, routes={name: RoutePlan(rate_per_s=1, phase_s=0, maximum_ms=100) for name in routes}
+    )
+
+
 def test_a_row_is_written_once_all_its_requests_have_an_outcome() -> None:
     written: list[TallyLine] = []
-    tally = Tally("load", ["a", "b"], 100.0, written.append)
+    tally = Tally(a_plan("a", "b", start_s=100.0), 2, written.append)
     first, second = tally.due(0), tally.due(1)
     assert tally.current.end_s == 101.0
     tally.advance(101.0)
@@ -22,7 +29,7 @@ def test_a_row_is_written_once_all_its_requests_have_an_outcome() -> None:
     second.lagged, second.lag_max_s = 1, 0.2
     tally.finished(second, 1, Outcome.TIMEOUT, 5.0, 105.5)
     line = written[1]
-    assert (line.t, line.second, line.lagged, line.lag_max_ms) == (105.5, 0, 1, 200.0)
+    assert (line.t, line.second, line.lagged, line.lag_max_ms, line.workers) == (105.5, 0, 1, 200.0, (2,))
     assert line.routes["a"].due == line.routes["b"].due == 1
     assert line.routes["a"].counts == {Outcome.FRESH: 1}
     assert line.routes["a"].latency == [(bucket_index(12500), 1)]
@@ -32,7 +39,7 @@ def test_a_row_is_written_once_all_its_requests_have_an_outcome() -> None:
 
 def test_the_last_second_is_written_when_nothing_more_is_due() -> None:
     written: list[TallyLine] = []
-    tally = Tally("load", ["a"], 0.0, written.append)
+    tally = Tally(a_plan("a", start_s=0.0), 0, written.append)
     row = tally.due(0)
     tally.close(0.5)
     assert written == []

@@ -11,7 +11,7 @@ import yaml
 from orchestrator.binding import bind
 from orchestrator.experiment_file import read_experiment
 from orchestrator.faults.kinds import KINDS
-from orchestrator.faults.permissions import INTERPOSE, LEASE, MIRROR, OBSERVER, Permission
+from orchestrator.faults.permissions import INTERPOSE, LEASE, LOAD_JOB, MIRROR, OBSERVER, Permission
 from orchestrator.guardian import HEAL_WITHIN_S
 from orchestrator.guardian_process import END_WITHIN_S
 from orchestrator.guards import OPT_IN
@@ -108,6 +108,16 @@ def test_who_interposes_may_do_that_and_only_where_an_overlay_asks_for_it() -> N
     assert others == []
 
 
+def test_who_makes_the_load_from_pods_may_do_that_in_a_namespace_of_its_own() -> None:
+    assert granted("chaos-load", folder="load") == set(LOAD_JOB)
+    assert holders("load") == {"chaos-load": {"chaos-injector"}}
+    apart = one("load/kustomization.yaml")["namespace"]
+    assert apart == one("load/namespace.yaml")["metadata"]["name"]
+    assert apart not in (one("access/kustomization.yaml")["namespace"], one("base/namespace.yaml")["metadata"]["name"])
+    others = [path for path in ours() if any(name.endswith("/load") for name in documents(path)[0].get("resources", ()))]
+    assert others == []
+
+
 def test_the_pod_has_time_to_heal_before_it_is_killed() -> None:
     assert pod()["spec"]["terminationGracePeriodSeconds"] >= FINISH_WITHIN_S + END_WITHIN_S + HEAL_WITHIN_S
 
@@ -143,7 +153,7 @@ def test_no_delete_of_ours_reaches_the_platforms_namespace() -> None:
         for document in documents(path)
         if isinstance(document, dict) and document.get("kind") == "Namespace"
     }
-    assert named == {"chaos-orchestrator"}
+    assert named == {"chaos-orchestrator", "chaos-load"}
 
 
 def description() -> TargetDescription:

@@ -69,7 +69,9 @@ def test_one_breaker_with_every_kind_of_source() -> None:
         ({"calls": [{"workload": "w", "metric": "m"}]}, "add kubernetes or leave calls out"),
         ({"routes": {"a": ROUTE | {"authenticated_ratio": 0.1}}}, "routes.a.authenticated_ratio needs test users: add users or make it 0"),
         ({"delivery": {"origin": "o", "subscribe_key": "s", "channel_format": "c"}}, "add users or leave delivery out"),
-        ({"load": {"engine": "k6"}}, "load.engine"),
+        ({"load": {"engine": "k6"}}, "load: Input tag 'k6' found using 'engine' does not match any of the expected tags"),
+        ({"load": {"engine": "job", "namespace": "l", "image": "i"}}, "load.job.workers: Field required"),
+        ({"load": {"engine": "job", "namespace": "l", "image": "i", "workers": 2}}, "add kubernetes or choose another engine"),
         ({"breakers": [AT_URL, AT_URL]}, "two sources of kind health"),
     ],
 )
