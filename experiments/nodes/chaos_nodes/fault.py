@@ -21,7 +21,7 @@ from orchestrator.faults.base import Settings as BaseSettings
 from orchestrator.faults.counters import named
 from probes.clients.pods import Pod
 from probes.clients.unreachable import Unreachable
-from probes.target import MetricSource, PackageRole
+from probes.target import JobLoad, MetricSource, PackageRole
 
 Act = Literal["power_cut", "partition"]
 Drive = Callable[[Sequence[str], str, float], Awaitable[None]]
@@ -162,6 +162,7 @@ class NodeFault:
 
     async def _allowed(self, under: Mapping[str, list[Pod]]) -> list[int]:
         """How many other pods stand on each of these nodes. Raises TargetError where one of the nodes must not be lost."""
+        self._require_off(list(under))
         await self._require_expendable(list(under))
         found = await asyncio.gather(*(self._nodes.neighbours(node) for node in under))
         for node, neighbours in zip(under, found, strict=True):
@@ -171,6 +172,13 @@ class NodeFault:
                     f"pod {ours[0]} is an orchestrator's or its load's and stands on node {node}, which may be lost: place it elsewhere"
                 )
         return [max(0, len(neighbours) - len(under[node])) for node, neighbours in zip(under, found, strict=True)]
+
+    def _require_off(self, names: list[str]) -> None:
+        """Load that a run will make in the cluster must be kept off these nodes: it is not there yet when the plan is looked at."""
+        load = self._around.description.load
+        near = [name for name in names if name not in load.off_nodes] if isinstance(load, JobLoad) else []
+        if near:
+            raise TargetError(f"workers of the load may stand on node {near[0]}, which may be lost: name it in load.off_nodes")
 
     async def _require_expendable(self, names: list[str]) -> None:
         nodes = {one.name: one for one in await self._nodes.all()}

@@ -18,7 +18,7 @@ from orchestrator.faults.base import Proof, Receipt, Settings
 from orchestrator.guards import beyond
 from orchestrator.ledger import Ledger
 from orchestrator.plan import PlannedFault
-from probes.target import BlastCaps
+from probes.target import BlastCaps, JobLoad
 from steady_state.observations import FaultLine, Observation
 
 AT_S, HOLD_S = 40.0, 30.0
@@ -232,6 +232,18 @@ REFUSED: list[tuple[World, str]] = [
 def test_a_node_that_must_not_be_lost_is_refused_by_name(world: World, words: str) -> None:
     assert words in objection(world)
     assert world.commands == []
+
+
+def test_load_that_a_run_will_make_must_be_kept_off_every_node_that_may_be_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    def with_load(*off: str) -> None:
+        load = JobLoad(engine="job", workers=3, namespace="chaos-load", image="x", off_nodes=list(off))
+        monkeypatch.setattr("lost_node.platform", lambda: described.model_copy(update={"load": load}))
+
+    described = platform()
+    with_load("node1", "node3")
+    assert objection(World()) == "workers of the load may stand on node node2, which may be lost: name it in load.off_nodes"
+    with_load("node1", "node2")
+    assert objection(World()) == ""
 
 
 def test_what_came_to_stand_there_since_the_plan_is_seen_before_the_injection() -> None:
