@@ -54,10 +54,14 @@ class Interposition:
 
     async def look(self) -> Seen:
         """Touches nothing. Raises TargetError with the reason against."""
-        role = own_reading(self.link, self._description)
-        if role and not self._passage.teller:
-            raise TargetError(f"role {role} reads through Service {self.link.interpose.service}, so its bytes would be ours: give peers")
-        return await look(self.link, self._services, self._toxiproxy, self._kube)
+        seen = await look(self.link, self._services, self._toxiproxy, self._kube)
+        reader = self._own_reader(seen)
+        if reader and not self._passage.teller:
+            raise TargetError(f"{reader} reads through Service {seen.service.name}, so its bytes would be ours: give peers")
+        return seen
+
+    def _own_reader(self, seen: Seen) -> str:
+        return own_reading(self.link, self._description, seen.service.cluster_ip)
 
     def receipt(self, seen: Seen, run_id: str) -> Receipt:
         settings: dict[str, JsonValue] = {"role": self.link.role}
@@ -76,7 +80,7 @@ class Interposition:
         for name, listen, port in zip(switch.proxies, switch.through.targets, switch.ports, strict=True):
             await self._toxiproxy.create(Proxy(name, _joined(seen.pod.ip, int(listen)), _joined(upstream.cluster_ip, port), True, ()))
         await self._until(f"proxy {self.link.proxy} answers in pod {seen.pod.name}", lambda: self._listens(seen))
-        if not own_reading(self.link, self._description):
+        if not self._own_reader(seen):
             self._bytes_before = await self._own_bytes()
         await self._services.patch(switch.service, switch.there(await self._version(switch)))
         shown = await self._services.read(switch.service)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,7 +15,7 @@ from orchestrator.targets.services import NO_ADDRESS, Service, ServiceClient
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clients.kube import KubeReader
 from probes.clients.pods import Pod, Selector
-from probes.target import RedisRole, ReplicaRole, TargetDescription
+from probes.target import CopySource, RedisPeers, RedisRole, ReplicaRole, TargetDescription
 
 UPSTREAM_SUFFIX = "-chaos-upstream"
 
@@ -86,13 +86,24 @@ def _proxy_at(link: InterposedLink, service: str, port: Mapping[str, Any]) -> tu
     raise TargetError(f"Service {service} has a port {keys[0] or keys[1]}, too, which would lead nowhere: name it in interpose.other_ports")
 
 
-def own_reading(link: InterposedLink, description: TargetDescription) -> str:
-    """The role by which we ourselves would be counted as the application, where only bytes are; empty where there is none."""
-    if link.interpose.peers is not None:
-        return ""
+def own_reading(link: InterposedLink, description: TargetDescription, address: str) -> str:
+    """Who of us comes by this Service, by its name or its address in the cluster, so that bytes may be ours; empty where nobody does."""
+    for who, url in _our_ways(link, description):
+        host = urlsplit(url).hostname or ""
+        if host == address or host.partition(".")[0] == link.interpose.service:
+            return who
+    return ""
+
+
+def _our_ways(link: InterposedLink, description: TargetDescription) -> Iterator[tuple[str, str]]:
+    """Where our readers of Redis, PostgreSQL and PubNub go while a run prepares."""
+    peers = link.interpose.peers
+    if peers is not None:
+        yield "peers", peers.url if isinstance(peers, RedisPeers) else peers.dsn
     for name, role in description.roles.items():
         urls = [role.url] if isinstance(role, RedisRole) else []
         urls += [role.primary_dsn, *role.replica_dsns.values()] if isinstance(role, ReplicaRole) else []
-        if any((urlsplit(url).hostname or "").partition(".")[0] == link.interpose.service for url in urls):
-            return name
-    return ""
+        yield from ((f"role {name}", url) for url in urls)
+    yield from ((f"breaker {source.name}", source.url) for source in description.breakers if isinstance(source, CopySource))
+    if description.delivery is not None:
+        yield "delivery", description.delivery.origin

@@ -123,14 +123,29 @@ def test_a_port_may_be_named_by_its_number() -> None:
     assert planned_switch(link(port="6333"), service(ports=[{"port": 6333, "targetPort": 6333}])).through.targets == [26_333]
 
 
-def test_where_only_bytes_are_counted_we_may_not_read_through_the_same_service() -> None:
-    parts: dict[str, Any] = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}}
-    roles = {"cache": {"kind": "redis", "url": "redis://qdrant.media.svc:6379/0"}}
-    description = TargetDescription.model_validate(parts | {"roles": roles})
-    assert own_reading(link(), description) == "cache"
-    assert own_reading(link(peers={"kind": "redis", "url": "redis://q:1/0"}), description) == ""
-    elsewhere = {"cache": {"kind": "redis", "url": "redis://redis-0.redis:6379/0"}}
-    assert own_reading(link(), TargetDescription.model_validate(parts | {"roles": elsewhere})) == ""
+OURS: list[tuple[str, dict[str, Any]]] = [
+    ("role cache", {"roles": {"cache": {"kind": "redis", "url": "redis://qdrant.media.svc:6379/0"}}}),
+    ("role cache", {"roles": {"cache": {"kind": "redis", "url": "redis://10.96.0.7:6379/0"}}}),
+    ("breaker b", {"breakers": [{"kind": "copy", "name": "b", "url": "redis://qdrant:6379/0", "key": "state"}]}),
+    ("", {"roles": {"cache": {"kind": "redis", "url": "redis://redis-0.redis:6379/0"}}}),
+    ("", {}),
+]
+
+
+@pytest.mark.parametrize(("who", "parts"), OURS)
+def test_whoever_of_us_comes_by_the_service_is_known(who: str, parts: dict[str, Any]) -> None:
+    assert own_reading(link(), described(**parts), "10.96.0.7") == who
+
+
+@pytest.mark.parametrize(("who", "host"), [("peers", "10.96.0.7"), ("peers", "qdrant.media.svc"), ("", "10.244.1.3")])
+def test_the_list_of_connections_must_not_be_asked_for_by_the_service(who: str, host: str) -> None:
+    asked = link(peers={"kind": "redis", "url": f"redis://{host}:6379/0"})
+    assert own_reading(asked, described(), "10.96.0.7") == who
+
+
+def described(**parts: Any) -> TargetDescription:
+    least: dict[str, Any] = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}, "roles": {}}
+    return TargetDescription.model_validate(least | parts)
 
 
 def test_only_passing_connections_that_have_asked_lately_are_busy() -> None:

@@ -88,7 +88,7 @@ async def test_connections_that_are_over_before_they_are_listed_are_proven_by_th
         return listed
 
     monkeypatch.setattr(passage_module, "_connections", shown)
-    stage = stage_of(place, "redis", tmp_path)
+    stage = stage_of(place, "redis", tmp_path, peers={"kind": "redis", "url": "redis://the-pod-itself/0"})
     async with application(place, "redis"):
         await stage.preparation.begin([stage.link])
         await stage.preparation.prove()
