@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from job_rig import EXPERIMENTS, Job, report_of, started
-from platform_rig import KUBECONFIG, installed, until
+from platform_rig import KUBECONFIG, Installed, installed, until
 
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 ENDS_WITHIN_S = 600.0
@@ -21,15 +21,16 @@ KEPT = os.environ.get("CLUSTER_KEEP_RUNS", "")
 
 
 @pytest.fixture
-def job(tmp_path: Path) -> Iterator[Job]:
-    tag = secrets.token_hex(3)
-    with installed(f"full-platform-{tag}", tmp_path) as platform:
-        yield Job(f"full-{tag}", platform.namespace)
+def platform(tmp_path: Path) -> Iterator[Installed]:
+    with installed(f"full-platform-{secrets.token_hex(3)}", tmp_path) as there:
+        yield there
 
 
-def test_the_healthy_platform_passes(job: Job, tmp_path: Path) -> None:
+def test_the_healthy_platform_passes(platform: Installed, tmp_path: Path) -> None:
     for number in range(TRIES):
-        run, codes = whole_run(job, tmp_path / str(number))
+        # A namespace takes a while to go, and its name with it.
+        job = Job(f"full-{secrets.token_hex(3)}", platform.namespace)
+        run, codes = whole_run(job, tmp_path / f"run-{number}")
         if codes != [2]:
             break
         print("\nrepeated once: the verdict was INCONCLUSIVE")
