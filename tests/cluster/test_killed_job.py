@@ -58,7 +58,7 @@ def is_clean(platform: Installed, job: Job) -> bool:
     return not links_hit(platform) and int(replicas) == len(REPLICAS) and not job.open_receipts()
 
 
-def testbed(*words: str) -> None:
+def machine(*words: str) -> None:
     command = [sys.executable, "-m", "testbed", *words]
     subprocess.run(command, env={**os.environ, "PYTHONPATH": str(ROOT / "tests/cluster")}, check=True, timeout=120)
 
@@ -70,7 +70,7 @@ def told(job: Job) -> bool:
 
 def test_every_process_of_it_is_killed_from_its_node(platform: Installed, job: Job) -> None:
     pod = job.pods()[-1]
-    testbed("enter", pod["spec"]["nodeName"], "pkill", "-9", "-f", "orchestrator|chaostoolkit")
+    machine("enter", pod["spec"]["nodeName"], "pkill", "-9", "-f", "orchestrator|chaostoolkit")
     until("its container has started again", lambda: job.state(job.pods()[-1])["restartCount"] > 0)
     took_s = until("the target is clean", lambda: is_clean(platform, job), CLEAN_WITHIN_S)
     until("it has told what became of it", lambda: told(job), TOLD_WITHIN_S)
@@ -91,7 +91,7 @@ def test_its_pod_is_deleted(platform: Installed, job: Job) -> None:
 def test_its_node_loses_power(platform: Installed, job: Job) -> None:
     before = job.pods()[-1]
     node = before["spec"]["nodeName"]
-    testbed("cut", node)
+    machine("cut", node)
     try:
         until("another pod of the Job runs elsewhere", lambda: replaced(job, before["metadata"]["uid"]), TOLD_WITHIN_S)
         took_s = until("the target is clean", lambda: is_clean(platform, job), CLEAN_WITHIN_S)
@@ -99,7 +99,7 @@ def test_its_node_loses_power(platform: Installed, job: Job) -> None:
         print(f"\nclean {took_s:.1f} s after its replacement ran")
         assert_nothing_begins(platform, job)
     finally:
-        testbed("heal", node)
+        machine("heal", node)
 
 
 def replaced(job: Job, uid: str) -> bool:
