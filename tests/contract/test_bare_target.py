@@ -10,7 +10,9 @@ from pathlib import Path
 
 from scripted_server import Reply, ScriptedServer
 
+from orchestrator.ledger import Ledger
 from orchestrator.plan import read_plan
+from orchestrator.receipts import Receipts
 from orchestrator.traffic import Issue, Traffic
 from orchestrator.watching import Scene, Watching
 from probes.clock import SystemClock
@@ -57,12 +59,13 @@ async def until(condition: Callable[[], object], what: str) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_it_is_watched_from_outside_and_its_breakers_by_their_address() -> None:
+async def test_it_is_watched_from_outside_and_its_breakers_by_their_address(tmp_path: Path) -> None:
     platform, lines = Platform(), list[Observation]()
     server = ScriptedServer(platform.reply)
     await server.open()
     description = described(server.url)
-    traffic = Traffic(Issue(read_plan(json.loads(SMOKE.read_text())), description, 7, CLOCK, lines.append))
+    receipts = Receipts(Ledger(tmp_path / "ledger.jsonl"))
+    traffic = Traffic(Issue(read_plan(json.loads(SMOKE.read_text())), description, 7, CLOCK, lines.append, "run", receipts))
     watching = Watching(Scene(description, CLOCK, "run", await traffic.log_in()))
     watching.start(lines.append)
     await traffic.start()
