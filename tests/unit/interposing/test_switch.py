@@ -144,8 +144,8 @@ def test_the_list_of_connections_must_not_be_asked_for_by_the_service(who: str, 
 
 
 def described(**parts: Any) -> TargetDescription:
-    least: dict[str, Any] = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}, "roles": {}}
-    return TargetDescription.model_validate(least | parts)
+    least: dict[str, Any] = {"name": "t", "gateway_url": "http://g", "content_id_format": "c", "content_count": 1, "routes": {}}
+    return TargetDescription.model_validate(least | {"roles": {}} | parts)
 
 
 def test_only_passing_connections_that_have_asked_lately_are_busy() -> None:
