@@ -43,10 +43,14 @@ def gateway(platform: Installed) -> Iterator[httpx.Client]:
         yield client
 
 
+def login(gateway: httpx.Client, number: int) -> httpx.Response:
+    user = f"user-{number:04d}"
+    return gateway.post("/api/v1/auth/login", json={"user_id": user, "password": password()}, headers={"X-Client-Id": user})
+
+
 def logged_in(gateway: httpx.Client, number: int) -> dict[str, str]:
     """Headers with the token of a user."""
-    user = f"user-{number:04d}"
-    answer = gateway.post("/api/v1/auth/login", json={"user_id": user, "password": password()}, headers={"X-Client-Id": user})
+    answer = login(gateway, number)
     assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['access_token']}"}
 
@@ -199,5 +203,6 @@ def test_a_store_that_lost_a_pod_with_its_data_comes_back_right(platform: Instal
     until("all its pods are ready", lambda: len(platform.ready(app)) == len(old))
     took_s = until("every replica streams", lambda: streaming(platform) == set(REPLICAS), FOLLOWED_WITHIN_S)
     print(f"\nevery replica streams {took_s:.1f} s after the new pod was ready")
+    until("a user can log in, once the auth service has found the database again", lambda: login(gateway, 4).status_code == 200)
     until("search is whole", lambda: (answer := searched(gateway)).status_code == 200 and "X-Degraded" not in answer.headers)
     arrived(platform, gateway, 4)
