@@ -8,6 +8,7 @@ from itertools import pairwise
 
 from steady_state.history import COPY, LIVE, PLAIN, STANDBYS, History
 from steady_state.instants import HAIR_S, Instant, Span
+from steady_state.load_plan import LoadPlan
 from steady_state.observations import BeatLine, TallyLine, breaker_subject
 from steady_state.outcomes import Outcome
 
@@ -15,6 +16,8 @@ SILENT_S = 2.5
 """A probe beats once a second; a longer silence is a gap even where no gap line was written (the probe died)."""
 UNSEEN_BEATS = 3
 """So many beats in a row without a look at a subject are a gap even where no gap line was written (the run was killed)."""
+AT_AN_EDGE = 1
+"""Requests of a second that may be counted in the one beside it."""
 LAGGED_RATIO, LAGGED_COUNT = 0.01, 3
 """A second is generator-limited when more than 1 % and at least 3 of its requests lagged. Source: design 4."""
 
@@ -30,15 +33,16 @@ def load_gaps(history: History, span: Span, source: str = "load") -> list[str]:
     lines = history.exceptions[source]
     unborn = math.ceil(plan.start_s - span.start - HAIR_S)
     missing, limited, torn = [-second for second in range(unborn, 0, -1)], [], []
+    living = Span(plan.start_s, history.recording.load_ends.get(source, math.inf))
     for second in _seconds(span, plan.start_s):
         tally = tallies.get(second)
         if tally is None or len(tally.workers) != plan.workers:
             missing.append(second)
         elif _generator_limited(tally):
             limited.append(second)
-        elif _torn(tally, lines.get(second, 0)):
+        elif _torn(tally, lines.get(second, 0)) or _short(tally, plan, living.clipped(_second(plan, second))):
             torn.append(second)
-    words = ((f"without a record of source {source}", missing), ("generator-limited", limited), ("with lost request lines", torn))
+    words = ((f"without a record of source {source}", missing), ("generator-limited", limited), ("with lost requests", torn))
     return [f"{len(seconds)} s {what} (first at {_at(history, plan.start_s, seconds[0])})" for what, seconds in words if seconds]
 
 
@@ -163,6 +167,15 @@ def _torn(tally: TallyLine, lines: int) -> bool:
     counts = [row.counts for row in tally.routes.values()]
     exceptions = sum(count for row in counts for outcome, count in row.items() if outcome not in PLAIN)
     return exceptions > lines or sum(sum(row.values()) for row in counts) != sum(row.due for row in tally.routes.values())
+
+
+def _second(plan: LoadPlan, second: int) -> Span:
+    return Span(plan.start_s + second, plan.start_s + second + 1)
+
+
+def _short(tally: TallyLine, plan: LoadPlan, span: Span) -> bool:
+    """Whether a route's planned requests are missing from the second's own count: without a line they would be taken as served."""
+    return any((row.due if (row := tally.routes.get(route)) else 0) < plan.due_in(route, span) - AT_AN_EDGE for route in plan.routes)
 
 
 def _generator_limited(tally: TallyLine) -> bool:

@@ -14,6 +14,7 @@ from steady_state.instants import Instant, Span
 from steady_state.judge import Cell, Judgement
 from steady_state.observations import TallyLine
 from steady_state.outcomes import FAILED, Outcome
+from steady_state.starvation import starved
 from steady_state.verdict import Finding, Verdict
 from steady_state.windows import Window
 
@@ -183,7 +184,15 @@ def _reasons(history: History, span: Span) -> tuple[str, ...]:
     probes = sorted({"pods", "breakers"} | (set(history.beats) - {"host"}))
     gaps += [gap for probe in probes for gap in probe_gaps(history, watched, probe)]
     unborn = [] if history.started else ["minute 0 never came; instants count back from the end of the record"]
-    return (*unborn, *history.recording.lost, *_steal(history, span), *_lag(history, span), *(gaps if history.started else []))
+    hungry = starved(history, watched)
+    return (
+        *unborn,
+        *history.recording.lost,
+        *([hungry] if hungry else []),
+        *_steal(history, span),
+        *_lag(history, span),
+        *(gaps if history.started else []),
+    )
 
 
 def _steal(history: History, span: Span) -> list[str]:

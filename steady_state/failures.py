@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from steady_state.blindness import clock_gaps
 from steady_state.history import History
 from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.observations import RequestLine
@@ -77,9 +78,9 @@ def _whole(history: History, line: RequestLine) -> Mapping[str, object]:
 
 
 def _last_healthy(history: History, before: Instant, failed: list[RequestLine]) -> int | None:
-    """Looks back second by second; None when no second since minute 0 was healthy."""
+    """Looks back second by second, past those of which nothing is known; None when no second since minute 0 was healthy."""
     unhealthy = {math.floor(history.minute(line.t)) for line in failed}
     second = math.floor(history.minute(before)) - 1
-    while second in unhealthy:
+    while second >= 0 and (second in unhealthy or clock_gaps(history, Span(history.timeline + second, history.timeline + second + 1))):
         second -= 1
     return second if second >= 0 else None

@@ -23,6 +23,8 @@ class FaultHistory:
     """The same instant, once the write was acknowledged."""
     felt: Instant | None = None
     proof: str = ""
+    lost: str = ""
+    """What the second proof saw where the effect was no longer felt; empty where it was, or where nobody looked."""
     healed: Instant | None = None
     taken_away: bool = False
     """Whether the heal was read back (a one-shot fault heals by itself, but what it left behind is looked for too)."""
@@ -54,6 +56,7 @@ def _history(fault: JudgedFault, planned: Instant, lines: list[FaultLine]) -> Fa
     proof = steps.get("proof")
     exposure = steps.get("exposure")
     healed = steps.get("healed")
+    still = steps.get("still_felt")
     troubles = [str(line.data.get("reason", "")) for line in lines if line.phase in ("failed", "heal_failed")]
     felt = proof is not None and proof.data.get("grade") == "felt"
     return FaultHistory(
@@ -63,6 +66,7 @@ def _history(fault: JudgedFault, planned: Instant, lines: list[FaultLine]) -> Fa
         injected=injecting.t if injecting and injected else None,
         felt=proof.t if proof and felt else None,
         proof=str(proof.data.get("detail", "")) if proof else "",
+        lost=_lost(still),
         healed=_heal_instant(fault, injecting, healed),
         taken_away=healed is not None,
         exposure=_integer(exposure.data.get("count")) if exposure else None,
@@ -70,6 +74,12 @@ def _history(fault: JudgedFault, planned: Instant, lines: list[FaultLine]) -> Fa
         target=str(steps["prepared"].data.get("target", "")) if "prepared" in steps else "",
         trouble="; ".join(troubles),
     )
+
+
+def _lost(still: FaultLine | None) -> str:
+    if still is None or still.data.get("grade") == "felt":
+        return ""
+    return str(still.data.get("detail", "")) or "no look succeeded"
 
 
 def _heal_instant(fault: JudgedFault, injecting: FaultLine | None, healed: FaultLine | None) -> Instant | None:

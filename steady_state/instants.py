@@ -28,9 +28,12 @@ class Span:
         return self.start < other.end and other.start < self.end
 
     def stretches(self, length_s: float) -> list[Span]:
-        """The stretches of this length begun at each whole second of the span; the span itself where it is no longer than one."""
+        """Stretches of this length, begun at each whole second of the span, and the one that ends with it; a shorter span itself."""
         last = int(max(0.0, self.length_s - length_s) + HAIR_S)
-        return [Span(self.start + step, min(self.end, self.start + step + length_s)) for step in range(last + 1)]
+        starts = [self.start + step for step in range(last + 1)]
+        if self.end - length_s > starts[-1] + HAIR_S:
+            starts.append(self.end - length_s)
+        return [Span(start, min(self.end, start + length_s)) for start in starts]
 
     def clipped(self, other: Span) -> Span:
         """The part of this span that lies inside `other` (empty spans have length 0)."""

@@ -13,10 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter
 from steady_state.load_plan import LoadPlan
 from steady_state.outcomes import Outcome
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """Of recordings that are written now. It rises when older code would misread them; what older versions lack has a default.
 
-2: several workers may share a source, so that a second has several tallies.
+2: several workers may share a source, so that a second has several tallies. 3: a held fault has a second proof, `still_felt`.
 """
 
 
@@ -112,11 +112,14 @@ class PhaseLine(Line):
 
 
 class FaultLine(Line):
-    """One step in the life of one fault. `injecting` is I, the instant just before the write; `healed` is H."""
+    """One step in the life of one fault. `injecting` is I, the instant just before the write; `healed` is H.
+
+    `still_felt` is a second proof, shortly before a held fault is taken away.
+    """
 
     kind: Literal["fault"] = "fault"
     fault: str
-    phase: Literal["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed", "failed", "heal_failed"]
+    phase: Literal["prepared", "exposure", "injecting", "injected", "proof", "still_felt", "healing", "healed", "failed", "heal_failed"]
     data: dict[str, JsonValue] = Field(default_factory=dict)
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from steady_state.binomial import CONFIDENCE, clopper_pearson, median_rank
+from steady_state.criteria.recovery_time import longer_than
 from steady_state.judge import Cell, Judgement
 from steady_state.judged_plan import JudgedPlan
 from steady_state.verdict import Verdict, worst
@@ -30,13 +31,13 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class PooledRecovery:
-    """Recovery times of one fault over the runs that could judge them, in seconds."""
+    """Recovery times of one fault over the runs that could tell them, in seconds."""
 
     fault: str
     times: tuple[Recovery, ...]
     """Sorted."""
     unjudged: int
-    """Runs in which it was INCONCLUSIVE."""
+    """Runs in which it was INCONCLUSIVE for another reason than that its end was not seen."""
 
     @property
     def median(self) -> Recovery | None:
@@ -141,6 +142,12 @@ def _identity(plan: JudgedPlan) -> Iterable[tuple[str, Any]]:
     yield "load scale", plan.scale_load
     yield "load engine", plan.load_engine
     yield "length in seconds", plan.length_s
+    yield "routes", plan.routes
+    yield "workloads", plan.workloads
+    yield "breakers", [breaker.name for breaker in plan.breakers]
+    yield "sync route", plan.sync_route
+    yield "queued dependencies", plan.queued
+    yield "machine shared", plan.shares_our_machine
     yield "timeline", {fault.name: f"{fault.kind} of {fault.role} at {fault.at_s:g} s for {fault.hold_s:g} s" for fault in plan.faults}
     yield "criteria set", plan.criteria_set
     yield "limits", plan.limits.model_dump()
@@ -172,18 +179,21 @@ def _passes(verdicts: Iterable[Verdict]) -> Passes:
 
 
 def _recovery(judgements: Sequence[Judgement], fault: str) -> PooledRecovery:
-    """Only cells that were judged: what a spoiled window measured is not this fault's recovery."""
+    """What a spoiled window measured is not this fault's recovery; one whose end was not seen lasted at least so long."""
     times: list[Recovery] = []
     unjudged = 0
     for one in judgements:
         cell = _same(one, fault, "recovery_time")
         if cell is None or cell.finding is None:
             continue
-        if cell.finding.verdict is Verdict.INCONCLUSIVE or cell.finding.measured is None:
+        window = next((window for window in one.windows if window.name == fault), None)
+        least = None if window is None else longer_than(window)
+        if least is not None:
+            times.append(Recovery(True, least))
+        elif cell.finding.verdict is Verdict.INCONCLUSIVE or cell.finding.measured is None:
             unjudged += 1
-            continue
-        window = next(window for window in one.windows if window.name == fault)
-        times.append(Recovery(window.recovery.recovered is None, cell.finding.measured))
+        else:
+            times.append(Recovery(window is not None and window.recovery.recovered is None, cell.finding.measured))
     return PooledRecovery(fault, tuple(sorted(times)), unjudged)
 
 

@@ -12,6 +12,9 @@ from steady_state.instants import HAIR_S, Instant, Span
 from steady_state.traffic import RouteTraffic, count_in
 from steady_state.violations import breaker_violations, replica_violations
 
+COUNTED_SHARE = 0.5
+"""Of what was due in a stretch so many must count (4xx, 429 and what we did not send do not), or as many as a rate needs anywhere else."""
+
 
 def first_settled(history: History, span: Span) -> Span | None:
     """The earliest stretch of `settled_s` inside the span with error rate, latency, replicas and breakers as they should be."""
@@ -70,14 +73,16 @@ class _Search:
         return max([stretch.start, *blocking, self._errors(stretch), *(self._latency(route, stretch) for route in self.history.clocked())])
 
     def _errors(self, stretch: Span) -> Instant:
-        """The error rate over all routes must be below its limit."""
-        load = self.history.clocked()
+        """The error rate over all routes must be below its limit, of requests of which enough count."""
+        load, limits = self.history.clocked(), self.history.limits
         counted = sum(route.expected(stretch) for route in load)
         failed = sum(route.failures(stretch) for route in load)
-        ratio = self.history.limits.error_ratio_after
-        if counted > 0 and failed < ratio * counted - HAIR_S:
-            return stretch.start
         most = sum(route.plan.routes[route.route].rate_per_s for route in load) * stretch.length_s
+        if counted <= 0 or counted < min(limits.samples_during, COUNTED_SHARE * most):
+            return stretch.start + HAIR_S
+        ratio = limits.error_ratio_after
+        if failed < ratio * counted - HAIR_S:
+            return stretch.start
         allowed = max(0, math.ceil(ratio * most - HAIR_S) - 1)
         return _left_behind(sorted(chain.from_iterable(_inside(route.failed, stretch) for route in load)), failed - allowed, stretch)
 
@@ -105,8 +110,6 @@ def _grown(history: History, route: RouteTraffic, stretch: Span, limit: Instant)
 
 def _left_behind(instants: list[Instant], surplus: int, stretch: Span) -> Instant:
     """Just after the surplus-th of the sorted instants: a stretch that starts earlier holds too many of them."""
-    if not instants:
-        return math.inf
     return max(instants[max(1, min(surplus, len(instants))) - 1], stretch.start) + HAIR_S
 
 

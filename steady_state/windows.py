@@ -26,6 +26,15 @@ class Recovery:
 
 
 @dataclass(frozen=True, slots=True)
+class Relapse:
+    """What was steady was broken again: from the first to the last of it. `unfinished`: it reached the window's end."""
+
+    span: Span
+    causes: tuple[str, ...]
+    unfinished: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Window:
     """One injected fault's stretch [I, next I). `healed` is H; a fault that was never taken away has none."""
 
@@ -121,6 +130,29 @@ def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
         return _carried(history, fault, span, violations)
     causes = _causes(violations, since=base)
     return Recovery(max([settled.start, *crossing]), span.end, causes, latency_undecided=undecided)
+
+
+def relapse(window: Window) -> Relapse | None:
+    """What the fault may touch, broken again after its settled stretch for as long as such a stretch lasts; None where all stayed steady.
+
+    Fewer ready replicas than at the baseline, in all; or a route that is slow without a second's pause. Failing requests are told by
+    downtime and rates, breakers by a criterion of their own.
+    """
+    recovered, history = window.settled, window.history
+    if recovered is None or recovered >= window.end:
+        return None
+    things, after = _things_by_kind(window.fault), Span(recovered + HAIR_S, window.end)
+    short = replica_violations(history, after, [name for kind, name in things if kind == "workload"])
+    least = history.limits.settled_s
+    broken = short if sum(run.length_s for run in runs(short)) >= least else []
+    for route in sorted(name for kind, name in things if kind == "route"):
+        slow = [one for one in request_violations(history, after, [route]) if one.what == f"{route} slow"]
+        lasting = [run for run in runs(slow) if run.length_s >= least]
+        broken += [one for one in slow if any(run.start <= one.span.start <= run.end for run in lasting)]
+    if not broken:
+        return None
+    whole = Span(min(one.span.start for one in broken), max(one.span.end for one in broken))
+    return Relapse(whole, _causes(broken, since=whole.start), any(_unfinished(one, window.end) for one in broken))
 
 
 def _shortages(history: History, span: Span) -> list[Violation]:

@@ -25,7 +25,7 @@ def pooled(pool: Pool, *, colour: bool | None = None) -> str:
         Text(_title(pool), style="bold"),
         *_runs(pool),
         "",
-        Text("Recovery time of each fault, over the runs that could judge it", style="bold"),
+        Text("Recovery time of each fault, over the runs that could tell it", style="bold"),
         _recoveries(pool),
         *_too_few(pool),
         "",

@@ -62,10 +62,12 @@ def judge(window: Window) -> Finding:
         return inconclusive(f"the baseline was not seen throughout: {unusual[0]}", window=where)
     gaps = [*probe_gaps(history, window.span, PROBE), *load_gaps(history, window.span)]
     worst = ordered[0]
-    if gaps and worst.factor <= limits.amplification_factor:
-        return inconclusive(f"not seen throughout: {gaps[0]}", window=where)
-    verdict = Verdict.FAIL if worst.factor > limits.amplification_factor else Verdict.PASS
     evidence = tuple(_words(history, one) for one in ordered[:SHOWN])
+    verdict = Verdict.FAIL if worst.factor > limits.amplification_factor else Verdict.PASS
+    # Tries that were made while nobody looked all count where they were read at last: too many there may be many seconds' worth.
+    blind = probe_gaps(history, worst.span, PROBE) if verdict is Verdict.FAIL else gaps
+    if blind:
+        return inconclusive(f"not seen throughout: {blind[0]} (measured: {evidence[0]})", window=where)
     return Finding(verdict, evidence[0], round(worst.factor, 3), limits.amplification_factor, "x", worst.due, where, evidence)
 
 

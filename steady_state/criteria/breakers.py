@@ -170,7 +170,9 @@ def _closing(window: Window, rule: BreakerRule, track: BreakerTrack) -> Part:
     not_closed = track.states.where(lambda state: state != "closed", end=window.history.recording.last_t)
     late = [span for span in not_closed if span.end > due and span.start < window.end]
     if late and due < window.end:
-        return Part(Verdict.FAIL, f"{rule.breaker} on {track.replica} was not closed {rule.closes_within_s:g} s after the fault ended")
+        first = Span(max(late[0].start, due), late[0].end)
+        when = f"from {first.start - healed:.1f} s after the fault ended for {first.length_s:.1f} s (limit {rule.closes_within_s:g} s)"
+        return Part(Verdict.FAIL, f"{rule.breaker} on {track.replica} was not closed {when}")
     if due >= window.end and track.states.at(window.end - HAIR_S) != "closed":
         return Part(Verdict.INCONCLUSIVE, f"{rule.breaker} on {track.replica} was still not closed at the end of the window")
     closed = max((span.end for span in not_closed if window.injected < span.end <= due), default=healed)
@@ -281,6 +283,10 @@ def _error_counts(window: Window, rule: BreakerRule, track: BreakerTrack) -> lis
     before = [line for line in lines if line.t <= window.injected]
     inside = [line for line in lines if window.injected < line.t <= until]
     if not inside:
+        return None
+    read = bool(before) and before[-1].t >= window.injected - SILENT_S
+    if not read and window.history.there(track.replica, Span(window.injected - SILENT_S, window.injected)):
+        # It was there, and what it had counted by then is not known.
         return None
     base = before[-1].errors.get(rule.dependency, 0) if before else 0
     return [(line.t, line.errors.get(rule.dependency, 0) - base) for line in inside]

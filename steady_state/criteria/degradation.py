@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from steady_state.answers import answers
 from steady_state.blindness import load_gaps
+from steady_state.history import History
 from steady_state.instants import Span
 from steady_state.outcomes import Outcome
 from steady_state.rates import Rate, rate, refusals
@@ -24,7 +25,7 @@ def judge(window: Window) -> Finding:
     hit = rate(history, span, affected)
     spared = rate(history, _grown(window, span, others), others) if others else None
     split = answers(history, span, affected)
-    words = _words(hit, spared, split)
+    words = _words(hit, spared, split) + _worst_route(history, span, affected)
     reason = _undecided(window, hit, spared)
     if reason:
         return inconclusive(f"{reason}; {words}", window=where)
@@ -70,6 +71,16 @@ def _broken(window: Window, hit: Rate, spared: Rate | None, split: dict[Outcome,
     if window.fault.fault.fallback_expected and not split.get(Outcome.FALLBACK, 0):
         return True
     return hit.stale + (spared.stale if spared else 0) > 0
+
+
+def _worst_route(history: History, span: Span, routes: list[str]) -> str:
+    """The routes are judged together (ADR 8); one that alone would not have done is named."""
+    limits = history.limits
+    each = {route: one for route in routes if (one := rate(history, span, [route])).counted >= limits.samples_during}
+    worst = min(each, key=lambda route: each[route].served_ratio, default=None)
+    if worst is None or each[worst].served_ratio >= limits.served_ratio_affected:
+        return ""
+    return f"; of {worst} alone {each[worst].served_ratio:.2%} of {each[worst].counted}"
 
 
 def _words(hit: Rate, spared: Rate | None, split: dict[Outcome, int]) -> str:

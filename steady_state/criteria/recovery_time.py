@@ -6,9 +6,10 @@ Source: spec 3.5, "Automatic recovery within 2 minutes per failure"; the definit
 from __future__ import annotations
 
 from steady_state.blindness import clock_gaps, platform_gaps
+from steady_state.criteria.validity import spoilers
 from steady_state.instants import Instant, Span
 from steady_state.verdict import Finding, Verdict, inconclusive
-from steady_state.windows import Window
+from steady_state.windows import Relapse, Window, relapse
 
 
 def judge(window: Window) -> Finding:
@@ -29,7 +30,34 @@ def judge(window: Window) -> Finding:
     if blind:
         return inconclusive(f"not seen throughout: {blind[0]}", window=where)
     unjudged = f"; too few requests to judge the latency of {', '.join(recovery.latency_undecided)}" if recovery.latency_undecided else ""
-    return Finding(Verdict.PASS, f"steady {seconds:.1f} s after the fault ended{causes}{unjudged}", seconds, limit, "s", window=where)
+    words = f"steady {seconds:.1f} s after the fault ended{causes}{unjudged}"
+    again = relapse(window)
+    return Finding(Verdict.PASS, words, seconds, limit, "s", window=where) if again is None else _relapsed(window, words, again)
+
+
+def _relapsed(window: Window, words: str, again: Relapse) -> Finding:
+    """Steady once is not recovered: the clock counts to the end of what came back."""
+    assert window.fault.healed is not None
+    limit, where = window.history.limits.recovery_s, window.history.window(window.span)
+    start, end = (instant - window.fault.healed for instant in (again.span.start, again.span.end))
+    words += f"; broken again from {start:.1f} to {end:.1f} s ({'; '.join(again.causes[:3])})"
+    blind = clock_gaps(window.history, again.span) + platform_gaps(window.history, again.span)
+    if blind:
+        return inconclusive(f"not seen throughout: {blind[0]} (measured: {words})", window=where)
+    if end <= limit and again.unfinished:
+        return inconclusive(words, window=where)
+    verdict = Verdict.FAIL if end > limit else Verdict.PASS
+    return Finding(verdict, words, round(end, 3), limit, "s", window=where)
+
+
+def longer_than(window: Window) -> float | None:
+    """Seconds that recovery took at least, where its end was not seen although nothing else kept us from seeing it."""
+    healed, recovery = window.fault.healed, window.recovery
+    if healed is None or recovery.recovered is not None or window.contaminated_by or spoilers(window.history, window.fault):
+        return None
+    seen = Span(window.base, recovery.until)
+    blind = clock_gaps(window.history, seen) + platform_gaps(window.history, seen)
+    return None if blind else round(max(0.0, recovery.until - healed), 3)
 
 
 def _ran_out(window: Window) -> bool:
@@ -41,12 +69,16 @@ def _ran_out(window: Window) -> bool:
 
 
 def _late(window: Window, failed: Finding) -> Finding:
-    """A shortage that nobody looked at again may have ended long ago; failing requests speak for themselves."""
+    """A shortage that nobody looked at again may have ended long ago; failing requests speak for themselves.
+
+    Where nothing is named, requests that were not counted may be why no stretch was settled.
+    """
     requests = {f"{route} {how}" for route in window.history.plan.routes for how in ("failing", "slow")}
-    if not window.recovery.causes or requests & set(window.recovery.causes):
+    if requests & set(window.recovery.causes):
         return failed
     until = min(window.recovery.until, window.base + window.history.limits.recovery_s)
-    blind = platform_gaps(window.history, Span(window.base, until))
+    look = platform_gaps if window.recovery.causes else clock_gaps
+    blind = look(window.history, Span(window.base, until))
     return inconclusive(f"not seen throughout: {blind[0]} (measured: {failed.because})", window=failed.window) if blind else failed
 
 

@@ -37,6 +37,11 @@ def test_a_downtime_begins_at_the_first_failure_of_its_own_route() -> None:
     assert one.around == (41.004, 61.004)
 
 
+def test_seconds_of_which_nothing_is_known_are_not_called_healthy() -> None:
+    one = explained(content_down().without_tallies(43, 45), "pod_kill", "zero_downtime")
+    assert one.failing.last_healthy_s == 42
+
+
 def test_each_sampler_tells_of_the_stretch_around_it() -> None:
     one = explained(content_down(), "pod_kill", "zero_downtime")
     assert told(one, "load") == ["failed: search 2 of 1200, content 20 of 200"]

@@ -62,6 +62,20 @@ def test_a_new_pods_counter_counts_from_zero() -> None:
     assert finding.because.startswith("qdrant: at most 35.7 times its usual tries (3.57 against 0.10 a request")
 
 
+def test_a_counter_that_was_read_late_is_no_storm() -> None:
+    """The replacement is first read at 64.4 s, with the tries of 20 s: they came while nobody looked, not in one second."""
+    run = healthy().with_line(
+        obs.GapLine(t=MINUTE_0 + 64.4, from_t=MINUTE_0 + 44.0, probe="calls", subject="discovery-2", reason="refused")
+    )
+    for second in range(64, 80):
+        run = run.with_line(obs.CallsLine(t=MINUTE_0 + second + 0.4, pod="discovery-2", calls={"qdrant": 5000}))
+
+    finding = amplification(run, "pod_kill")
+
+    assert finding.verdict is Verdict.INCONCLUSIVE
+    assert "calls saw nothing of discovery-2" in finding.because
+
+
 def test_counters_that_were_not_read_prove_nothing() -> None:
     assert amplification(healthy().with_silence("calls", 85, 90)).verdict is Verdict.INCONCLUSIVE
 

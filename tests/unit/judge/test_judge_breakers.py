@@ -67,6 +67,15 @@ def test_failing_tries_that_nobody_counted_are_not_few() -> None:
     assert breakers(run.with_rule("partition", must_open(dependency=None))).verdict is Verdict.INCONCLUSIVE
 
 
+def test_failing_tries_that_were_not_read_before_the_fault_may_be_older() -> None:
+    """40 tries had failed when sync-1 was first read, 2 s into the partition; not one fails in it."""
+    run = never_opened(healthy(), "sync-1").with_errors("sync-1", (100.0, 40))
+    unread = run.without(lambda line: isinstance(line, obs.CallsLine) and line.pod == "sync-1" and line.t < 5202)
+
+    assert breakers(unread).verdict is Verdict.INCONCLUSIVE
+    assert "sync-1, and its failing tries were not counted" in breakers(unread).because
+
+
 def test_failing_tries_before_the_fault_do_not_bind() -> None:
     run = never_opened(healthy(), "sync-1").with_errors("sync-1", (100.0, 7), (201.0, 8))
 

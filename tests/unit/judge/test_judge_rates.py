@@ -13,6 +13,14 @@ def during(run: Synthetic, fault: str = "pod_kill") -> Finding:
     return run.finding(fault, "error_rate_during")
 
 
+def test_a_route_that_alone_would_not_have_done_is_named() -> None:
+    """Half of watchlist fails while the replica is away: 60 of the 1,200 requests of all routes, 60 of its own 120."""
+    finding = healthy().with_failures("watchlist", 120.0, 132.0, every=2, sources=("load",)).finding("replica_failure", "degradation")
+
+    assert "; of watchlist alone " in finding.because
+    assert "alone" not in healthy().finding("replica_failure", "degradation").because
+
+
 @pytest.mark.parametrize(("failed", "expected"), [(49, Verdict.PASS), (50, Verdict.FAIL)])
 def test_the_worst_ten_seconds_decide(failed: int, expected: Verdict) -> None:
     """49 or 50 of the 1,000 requests of 10 s: 5 % is too much."""

@@ -1,8 +1,9 @@
 """`recovery_time`: from the end of the fault to the settled stretch, or to the end of the violations that cross it."""
 
 import pytest
-from synthetic import GATEWAY_BREAKER, PUBNUB_BREAKER, Synthetic, healthy, quiet
+from synthetic import GATEWAY_BREAKER, PUBNUB_BREAKER, Ending, Synthetic, healthy, quiet
 
+from steady_state.outcomes import Outcome
 from steady_state.verdict import Finding, Verdict
 
 KILLED = 40.002
@@ -69,6 +70,70 @@ def test_more_than_one_in_twenty_slow_is_a_violation() -> None:
     assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=700, every=10)).measured == pytest.approx(9.9, abs=0.1)
     assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=700, every=20)).measured == 0.0
     assert recovery(quiet("pod_kill").with_slow("search", 41.0, 50.0, latency_ms=600, every=10)).measured == 0.0
+
+
+def without_a_count(start: float, end: float, outcome: Outcome) -> Synthetic:
+    """Link latency, held until 92.1 s, in a run of 400 s; in the stretch nothing of the load counts."""
+    run = quiet("link_latency", length_s=400.0)
+    for route in run.load["load"].routes:
+        run = run.with_endings(route, start, end, Ending(outcome, 20.0), sources=("load",))
+    return run
+
+
+def test_requests_that_do_not_count_are_no_recovery_and_no_lateness() -> None:
+    """Refused until 103 s: the first 10 s of which half count (or 60) begin after 93 s."""
+    finding = recovery(without_a_count(91.0, 103.0, Outcome.RATE_LIMITED), "link_latency")
+
+    assert finding.verdict is Verdict.PASS
+    assert finding.measured == pytest.approx(93.6 - 92.1, abs=0.1)  # 60 of 100 a second from 103 s on: the stretch ends at 103.6 s
+
+
+def test_a_generator_that_stalled_over_the_heal_leaves_it_open() -> None:
+    assert recovery(without_a_count(91.0, 104.0, Outcome.GENERATOR), "link_latency").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_load_that_never_counts_again_leaves_it_open() -> None:
+    assert recovery(without_a_count(91.0, 401.0, Outcome.GENERATOR), "link_latency").verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_relapse_is_told_and_counts_to_its_end() -> None:
+    """Ready again at 44 s; one of two from 55 to 70 s: 30 s after the fault all was steady for good."""
+    finding = recovery(healthy().with_ready("discovery", (40.05, 1), (44.0, 2), (55.0, 1), (70.0, 2)))
+
+    assert (finding.verdict, finding.measured) == (Verdict.PASS, pytest.approx(70 - KILLED))
+    assert "broken again from 15.0 to 30.0 s (discovery: fewer than 2 ready)" in finding.because
+
+
+@pytest.mark.parametrize(("until", "expected"), [(155.0, Verdict.PASS), (165.0, Verdict.FAIL)])
+def test_a_relapse_beyond_two_minutes_is_late(until: float, expected: Verdict) -> None:
+    run = quiet("pod_kill").with_ready("discovery", (40.05, 1), (44.0, 2), (60.0, 1), (until, 2))
+
+    assert recovery(run).verdict is expected
+
+
+def test_a_relapse_whose_end_was_not_seen_leaves_it_open_until_two_minutes_are_over() -> None:
+    """In the hour the window ends at 80 s; alone it goes on to 240 s."""
+    steps = ((40.05, 1), (44.0, 2), (60.0, 1))
+
+    assert recovery(healthy().with_ready("discovery", *steps)).verdict is Verdict.INCONCLUSIVE
+    assert recovery(quiet("pod_kill").with_ready("discovery", *steps)).verdict is Verdict.FAIL
+
+
+def test_a_route_that_is_slow_again_without_a_pause_has_relapsed() -> None:
+    """Search may take 600 ms; it takes 1.9 s from 170 s on, for 12 s or for 8."""
+    run = quiet("pod_kill")
+
+    long, short = (recovery(run.with_slow("search", 170.0, 170.0 + length_s, latency_ms=1900)) for length_s in (12.0, 8.0))
+
+    assert (long.verdict, short.verdict) == (Verdict.FAIL, Verdict.PASS)
+    assert "search slow" in long.because
+    assert "again" not in short.because
+
+
+def test_what_another_workload_does_is_no_relapse() -> None:
+    finding = recovery(quiet("pod_kill").with_ready("sona", (60.0, 1), (200.0, 2)))
+
+    assert (finding.verdict, "again" in finding.because) == (Verdict.PASS, False)
 
 
 def test_a_route_with_too_few_requests_has_no_latency_to_judge() -> None:

@@ -28,6 +28,18 @@ def test_more_than_half_a_percent_of_ten_seconds_fails(count: int, expected: Ver
     assert (finding.verdict, finding.measured) == (expected, count / 1000)
 
 
+def test_the_last_seconds_of_a_window_count_too() -> None:
+    """It is 39.998 s long: the last ten seconds do not begin at a whole one. All of its last second is refused, nearly 100 of 1,000."""
+    run = healthy()
+    for route in run.load["load"].routes:
+        run = run.with_endings(route, 199.02, 200.0, REFUSED, sources=("load",))
+
+    finding = state_kept(run)
+
+    assert finding.verdict is Verdict.FAIL
+    assert finding.measured == pytest.approx(0.097, abs=0.003)
+
+
 def test_what_the_baseline_knew_is_not_new() -> None:
     """Every fourth answer of content is a 404, all the time: 25 of 1,000 here as there."""
     run = healthy().with_endings("content", 0.0, 240.0, REFUSED, every=4)

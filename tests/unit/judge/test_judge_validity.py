@@ -57,6 +57,31 @@ def test_no_proof_is_not_felt() -> None:
     assert spoiled_by(healthy().without_step("link_latency", "proof"), "link_latency") == "its effect was not felt"
 
 
+def test_a_fault_that_went_away_by_itself_was_not_held() -> None:
+    run = healthy().with_step("link_latency", "still_felt", 89.2, grade="read_back", detail="42 ms instead of 200")
+
+    assert spoiled_by(run, "link_latency") == "its effect was no longer felt just before it was taken away: 42 ms instead of 200"
+
+
+def test_a_fault_that_was_still_felt_was_held() -> None:
+    run = healthy().with_step("link_latency", "still_felt", 89.2, grade="felt", detail="205 ms")
+
+    assert run.judged().verdict is Verdict.PASS
+
+
+def test_requests_that_were_planned_and_never_counted_are_not_served() -> None:
+    """From 50 to 53 s the load's tallies know nothing of content: without lines its 30 requests would pass for served."""
+
+    def forget(line: obs.Observation) -> list[obs.Observation]:
+        if isinstance(line, obs.TallyLine) and line.source == "load" and 65 <= line.second < 68:
+            return [line.model_copy(update={"routes": {route: row for route, row in line.routes.items() if route != "content"}})]
+        return [line]
+
+    finding = healthy().with_change(forget).finding("pod_kill", "error_rate_during")
+
+    assert (finding.verdict, finding.because) == (Verdict.INCONCLUSIVE, "3 s with lost requests (first at 50 s)")
+
+
 def test_felt_too_late() -> None:
     reason = spoiled_by(healthy().with_step("link_latency", "proof", 90.1, grade="felt"), "link_latency")
 
@@ -120,7 +145,7 @@ def test_a_lost_request_line_shows_in_its_second() -> None:
     """The tally counts 5 failures, 4 have a line."""
     run = healthy().with_count("search", 60.0, 5).without(lambda line: isinstance(line, obs.RequestLine) and line.t < 5060.01)
 
-    assert "1 s with lost request lines (first at 60 s)" in run.finding("pod_kill", "validity").because
+    assert "1 s with lost requests (first at 60 s)" in run.finding("pod_kill", "validity").because
     assert run.finding("pod_kill", "error_rate_after").verdict is Verdict.INCONCLUSIVE
 
 

@@ -11,6 +11,7 @@ import pytest
 from steady_state.document import document
 from steady_state.history import History
 from steady_state.judge import judge
+from steady_state.observations import SCHEMA_VERSION
 from steady_state.recording import RecordingError, read_recording
 
 RECORDINGS = Path(__file__).resolve().parents[1] / "recordings"
@@ -33,6 +34,9 @@ def test_a_recording_of_schema_1_is_judged_as_when_it_was_written() -> None:
 def test_a_recording_of_a_later_schema_is_refused_with_the_fix() -> None:
     first = json.loads(lines_of("schema-1.jsonl.xz")[0])
     assert first["kind"] == "run"
-    later = json.dumps(first | {"schema_version": 3, "something": "new"})
-    with pytest.raises(RecordingError, match="schema version 3, this orchestrator reads up to 2: judge it with a newer one"):
+    later = json.dumps(first | {"schema_version": SCHEMA_VERSION + 1, "something": "new"})
+    with pytest.raises(
+        RecordingError,
+        match=f"schema version {SCHEMA_VERSION + 1}, this orchestrator reads up to {SCHEMA_VERSION}: judge it with a newer one",
+    ):
         read_recording([later])

@@ -59,6 +59,19 @@ def test_a_recovery_whose_end_was_not_seen_sorts_last() -> None:
     assert found.times == (Recovery(False, 0.0), Recovery(False, 149.998), Recovery(True, 199.998))
 
 
+def test_a_recovery_that_the_next_fault_cut_off_lasted_at_least_so_long() -> None:
+    """Discovery is short until 90 s, past the next injection at 80 s: search fails with it, and the next fault touches search, too."""
+    slow = synthetic.healthy().with_failures("search", 41.0, 79.95, every=2)
+    found = recovery(pool([named(slow, "slow"), *(back_after(float(n), f"run-{n}") for n in (1, 2))]), "pod_kill")
+    assert (found.unjudged, [one.unseen for one in found.times]) == (0, [False, False, True])
+    assert found.times[-1].seconds == pytest.approx(40.0, abs=0.1)
+
+
+def test_a_recovery_that_was_not_looked_at_is_no_lower_bound() -> None:
+    slow = synthetic.healthy().with_failures("search", 41.0, 79.95, every=2).without_tallies(60, 62)
+    assert recovery(pool([named(slow, "slow"), back_after(1.0, "run-1")]), "pod_kill").unjudged == 1
+
+
 def test_inconclusive_is_counted_apart() -> None:
     unproven = named(synthetic.healthy().without_step("cache_flush", "proof"), "unproven")
     failing = named(synthetic.healthy().with_failures("content", 41.0, 43.0), "failing")
@@ -94,6 +107,8 @@ def test_one_run_given_twice_is_one_piece_of_evidence() -> None:
         ({"target": "staging"}, "they differ in target: nowhere against staging"),
         ({"scale_time": 1.0}, "they differ in time scale: 15.0 against 1.0"),
         ({"scale_load": 1.0}, "they differ in load scale: 10.0 against 1.0"),
+        ({"routes": ["search"]}, "they differ in routes: ['search', 'recommendations', 'watchlist', 'content'] against ['search']"),
+        ({"shares_our_machine": True}, "they differ in machine shared: False against True"),
         ({"criteria_set": "strict"}, "they differ in criteria set: media-gateway-3.5 against strict"),
         ({"limits": Limits(recovery_s=60)}, "they differ in limits, recovery_s: 120.0 against 60.0"),
     ],

@@ -7,7 +7,17 @@ from pydantic import ValidationError
 
 from steady_state.latency import bucket_index
 from steady_state.load_plan import LoadPlan, RoutePlan
-from steady_state.observations import BeatLine, LoadPlanLine, RouteTally, TallyLine
+from steady_state.observations import (
+    BeatLine,
+    LoadPlanLine,
+    Observation,
+    PodsLine,
+    PodState,
+    ReplicaState,
+    ReplicationLine,
+    RouteTally,
+    TallyLine,
+)
 from steady_state.outcomes import Outcome
 from steady_state.stopping import StopLimits, StopWatch
 
@@ -25,7 +35,7 @@ def second(number: int, *, failed: int = 0, down: str = "", slow: str = "", sour
     return TallyLine(t=number + 1, source=source, second=number, routes=routes)
 
 
-def first_reason(limits: StopLimits, *lines: TallyLine | BeatLine) -> tuple[int, str] | None:
+def first_reason(limits: StopLimits, *lines: Observation) -> tuple[int, str] | None:
     """After how many lines the run ends, and why."""
     watch = StopWatch(limits, "load")
     assert watch.see(PLAN) == ""
@@ -58,14 +68,65 @@ def test_a_blind_sampler_ends_the_run() -> None:
     assert first_reason(StopLimits(error_ratio=0.1), *beats) is None
 
 
+def pods(ready: int, *, workload: str = "sync") -> PodsLine:
+    return PodsLine(t=0, workload=workload, pods=[PodState(name=f"{workload}-{number}", ready=number < ready) for number in range(2)])
+
+
+def standbys(streaming: int) -> ReplicationLine:
+    states = ["streaming"] * streaming + ["startup"]
+    return ReplicationLine(t=0, replicas=[ReplicaState(name=f"r{number}", state=state, lag_bytes=0) for number, state in enumerate(states)])
+
+
+def beats(probe: str, *looks: int) -> list[BeatLine]:
+    return [BeatLine(t=number, probe=probe, seen={"subject": count}) for number, count in enumerate(looks)]
+
+
+def test_too_few_ready_pods_end_the_run_when_it_lasts() -> None:
+    """A workload is told once when it changes; its seconds are those in which the sampler saw."""
+    limits = StopLimits(ready_pods=1, for_s=3)
+    lasting = [pods(2, workload="auth"), pods(0), *beats("pods", 4, 4, 4)]
+    assert first_reason(limits, *lasting) == (5, "sync had fewer than 1 ready pods in each of 3 s")
+    assert first_reason(limits, pods(0), *beats("pods", 4, 4), pods(1), *beats("pods", 4, 4)) is None
+    assert first_reason(limits, pods(0), *beats("pods", 4, 4), *beats("calls", 4, 4, 4)) is None
+    assert first_reason(StopLimits(ready_pods=3, for_s=1), pods(2), *beats("pods", 4)) == (
+        2,
+        "sync had fewer than 3 ready pods in each of 1 s",
+    )
+
+
+def test_a_second_in_which_nothing_was_seen_neither_counts_nor_ends_the_row() -> None:
+    limits = StopLimits(ready_pods=1, for_s=3)
+    assert first_reason(limits, pods(0), *beats("pods", 4, 4, 0, 0, 0)) is None
+    assert first_reason(limits, pods(0), *beats("pods", 4, 4, 0, 4)) == (5, "sync had fewer than 1 ready pods in each of 3 s")
+
+
+def test_too_few_standbys_end_the_run_when_it_lasts() -> None:
+    limits = StopLimits(standbys=2, for_s=2)
+    assert first_reason(limits, standbys(2), *beats("replication", 2, 2, 2)) is None
+    said = "the primary had fewer than 2 streaming standbys in each of 2 s"
+    assert first_reason(limits, standbys(1), *beats("replication", 2, 2)) == (3, said)
+
+
 def test_without_limits_nothing_ends_a_run_and_other_sources_do_not_count() -> None:
     worst = [second(number, down="search") for number in range(60)]
-    assert first_reason(StopLimits(), *worst) is None
+    assert first_reason(StopLimits(), *worst, pods(0), standbys(0), *beats("pods", 0, *[1] * 60), *beats("replication", *[1] * 60)) is None
     outside = [second(number, down="search", source="outside") for number in range(60)]
     assert first_reason(StopLimits(error_ratio=0.1, downtime_s=1), *outside) is None
 
 
-@pytest.mark.parametrize("wrong", [{"error_ratio": 0}, {"error_ratio": 2}, {"p95_factor": 1}, {"for_s": 0}, {"blind_s": 1}, {"more": 1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"error_ratio": 0},
+        {"error_ratio": 2},
+        {"p95_factor": 1},
+        {"for_s": 0},
+        {"blind_s": 1},
+        {"ready_pods": 0},
+        {"standbys": 0},
+        {"more": 1},
+    ],
+)
 def test_limits_that_mean_nothing_are_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(ValidationError):
         StopLimits.model_validate(wrong)
