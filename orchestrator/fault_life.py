@@ -26,10 +26,12 @@ HEAL_S = 3 * CALL_S
 PROOF_WITHIN_S = 10.0
 """Source: design 6, felt within 10 s."""
 PROOF_PERIOD_S = 0.1
+STILL_FELT_LEAD_S = 3.0
+"""Before the end of a hold: longer than a canary of a link waits in vain, so that the heal is not late for it."""
 GRADES = ("acknowledged", "read_back", "felt")
 
 T = TypeVar("T")
-Step = Literal["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed", "failed", "heal_failed"]
+Step = Literal["prepared", "exposure", "injecting", "injected", "proof", "still_felt", "healing", "healed", "failed", "heal_failed"]
 
 
 class Mirror(Protocol):
@@ -155,9 +157,9 @@ class FaultLife:
         await self._bounded(self.fault.inject(receipt))
         self.course.injected = True
         self._note("injected")
-        proving = asyncio.create_task(self._prove(receipt, began))
+        proving = asyncio.create_task(self._prove(receipt, "proof", began + PROOF_WITHIN_S))
         try:
-            await self._wait_until(began + self.planned.hold_s)
+            await self._held(receipt, began + self.planned.hold_s)
             if not self.planned.hold_s:
                 await asyncio.wait({proving})
         finally:
@@ -166,17 +168,33 @@ class FaultLife:
         if isinstance(outcome, Exception):
             raise outcome
 
-    async def _prove(self, receipt: Receipt, began: float) -> None:
+    async def _held(self, receipt: Receipt, end: float) -> None:
+        """Until the hold is over; shortly before, a look whether the effect is still there: something else may have taken it away."""
+        if not (self.planned.hold_s and await self._wait_until(end - STILL_FELT_LEAD_S) and self.course.felt):
+            await self._wait_until(end)
+            return
+        looking = asyncio.create_task(self._prove(receipt, "still_felt", end))
+        try:
+            await self._wait_until(end)
+        finally:
+            looking.cancel()
+            await asyncio.gather(looking, return_exceptions=True)
+
+    async def _prove(self, receipt: Receipt, step: Step, until: float) -> None:
         """Look until the effect is felt or the time for it is over; record the best proof, also when the hold ends first."""
         best = Proof("acknowledged", "no look succeeded")
         try:
-            while best.grade != "felt" and self.clock.now() < began + PROOF_WITHIN_S and not self.aborted.is_set():
+            while best.grade != "felt" and self.clock.now() < until and not self.aborted.is_set():
                 best = max(best, await self._look(receipt), key=lambda proof: GRADES.index(proof.grade))
                 if best.grade != "felt":
                     await self.clock.sleep_until(self.clock.now() + PROOF_PERIOD_S)
         finally:
-            self.course.felt = best.grade == "felt"
-            self._report("proof", {"grade": best.grade, "detail": best.detail})
+            felt = best.grade == "felt"
+            if step == "proof":
+                self.course.felt = felt
+            # An abort ends the second look before its time: that says nothing.
+            if step == "proof" or felt or not self.aborted.is_set():
+                self._report(step, {"grade": best.grade, "detail": best.detail})
 
     async def _look(self, receipt: Receipt) -> Proof:
         try:

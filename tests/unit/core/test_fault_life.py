@@ -11,17 +11,19 @@ from orchestrator.errors import HealFailed, TargetError
 from orchestrator.faults.base import Exposure
 
 ALL = ["prepared", "exposure", "injecting", "injected", "proof", "healing", "healed"]
+HELD = [*ALL[:5], "still_felt", *ALL[5:]]
 REFUSES = TargetError("it will not")
 
 
 def test_a_held_fault_takes_its_steps_at_their_instants(tmp_path: Path) -> None:
     told = live(tmp_path, hold_s=12)
-    assert told.phases == ALL
+    assert told.phases == HELD
     assert [(step, t) for step, t in told.fault.calls] == [
         ("prepare", 28),
         ("exposure", 39),
         ("inject", 40),
         ("prove", 40),
+        ("prove", 49),
         ("heal", 52),
         ("close", 52),
     ]
@@ -65,7 +67,7 @@ def test_without_its_receipt_where_others_find_it_nothing_is_injected(tmp_path: 
 def test_a_mirror_that_cannot_be_brought_up_to_date_does_not_unheal_the_fault(tmp_path: Path) -> None:
     told = live(tmp_path, hold_s=12, mirror_refuses=REFUSES, mirror_from=1)
     assert (told.course.injected, told.course.healed, told.course.trouble) == (True, True, "it will not")
-    assert told.phases == ALL
+    assert told.phases == HELD
     assert told.fault.count("close") == 1
 
 
@@ -134,6 +136,34 @@ def test_a_proof_that_never_comes_is_recorded_whenever_the_hold_ends(tmp_path: P
     assert told.line("proof").data["grade"] == "acknowledged"
     assert told.fault.at("heal") == AT_S + hold_s
     assert not told.course.felt
+
+
+@pytest.mark.parametrize("later", [gives(READ_BACK), raises(REFUSES), hangs])
+def test_an_effect_that_is_no_longer_felt_before_the_end_is_recorded_and_the_heal_is_on_time(tmp_path: Path, later: Act) -> None:
+    looks = iter([gives(FELT)])
+
+    async def prove() -> object:
+        return await next(looks, later)()
+
+    told = live(tmp_path, {"prove": prove}, hold_s=12)
+    assert told.course.felt
+    assert told.line("still_felt").data["grade"] in ("read_back", "acknowledged")
+    assert told.fault.at("heal") == AT_S + 12
+
+
+def test_a_second_proof_that_an_abort_cut_short_says_nothing(tmp_path: Path) -> None:
+    looks = iter([gives(FELT)])
+
+    async def prove() -> object:
+        return await next(looks, hangs)()
+
+    told = live(tmp_path, {"prove": prove}, hold_s=12, abort_at_s=AT_S + 10)
+    assert "still_felt" not in told.phases
+    assert told.fault.at("heal") == AT_S + 10
+
+
+def test_what_was_never_felt_is_not_looked_for_again(tmp_path: Path) -> None:
+    assert "still_felt" not in live(tmp_path, {"prove": gives(READ_BACK)}, hold_s=15).phases
 
 
 @pytest.mark.parametrize("hold_s", [0, 12])
