@@ -91,7 +91,7 @@ class Run:
         self._traffic = Traffic(
             Issue(setting.plan, setting.description, setting.seed, clock, self._record, setting.directory.run_id, self._receipts)
         )
-        self._preparation = Preparation(setting.description, setting.directory.run_id, self._ledger, clock, self._say)
+        self._preparation = Preparation(setting.description, setting.directory.run_id, self._receipts, clock, self._say)
         self._watching: Watching | None = None
         self._aborted = latch.as_event(asyncio.get_running_loop())
         self._lives: dict[str, FaultLife] = {}
@@ -133,7 +133,7 @@ class Run:
     async def _take_lease(self) -> None:
         try:
             self._mirror = mirror_of(self._setting.description, self._setting.directory)
-            self._preparation.mirror = self._receipts.mirror = self._mirror
+            self._receipts.mirror = self._mirror
             self._lease = lease_of(self._setting.description, self._setting.directory.run_id, self._clock)
             if self._lease is None:
                 return
@@ -226,6 +226,9 @@ class Run:
             await self._traffic.kill()
             await self._stop_watching(drain_s=1.0)
         left = [one for one in (await self._traffic.end(), await self._preparation.end()) if one is not None]
+        if left and ended == "completed":
+            # It proves no PASS: the verdict must not say more than the last line on stdout.
+            ended, reason = "error", "; ".join(str(one) for one in left)
         self._listener.cancel()
         await self._give_up_lease()
         if self._mirror is not None:

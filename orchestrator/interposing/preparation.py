@@ -7,12 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import HealFailed, OrchestratorError, RefusedError, TargetError
-from orchestrator.fault_life import HEAL_S, Mirror
+from orchestrator.fault_life import HEAL_S
 from orchestrator.faults.base import Receipt
 from orchestrator.interposing.interposition import Interposition
 from orchestrator.interposing.links import InterposedLink
 from orchestrator.interposing.way_back import WayBack
-from orchestrator.ledger import Ledger
+from orchestrator.receipts import Receipts
 from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
 from probes.target import TargetDescription
@@ -20,16 +20,15 @@ from probes.target import TargetDescription
 
 @dataclass(slots=True)
 class Preparation:
-    """All links of a run. `say` puts a sentence on the timeline; `mirror` keeps the ledger's copy on the target."""
+    """All links of a run. `say` puts a sentence on the timeline."""
 
     description: TargetDescription
     run_id: str
-    ledger: Ledger
+    receipts: Receipts
     clock: Clock
     say: Callable[[str], None]
-    mirror: Mirror | None = None
     _led: list[Interposition] = field(default_factory=list)
-    _receipts: list[Receipt] = field(default_factory=list)
+    _opened: list[Receipt] = field(default_factory=list)
     _leading: asyncio.Task[None] | None = None
 
     async def begin(self, links: list[InterposedLink]) -> None:
@@ -40,9 +39,8 @@ class Preparation:
                 self._led.append(one)
                 seen = await one.look()
                 receipt = one.receipt(seen, self.run_id)
-                self.ledger.open(receipt)
-                self._receipts.append(receipt)
-                await self._mirrored()
+                self._opened.append(receipt)
+                await self.receipts.open(receipt)
                 # An abort must not leave a write under way that would land after the way back.
                 self._leading = asyncio.create_task(one.lead(seen, self.run_id))
                 await asyncio.shield(self._leading)
@@ -66,7 +64,7 @@ class Preparation:
         if self._leading is not None:
             await asyncio.wait({self._leading}, timeout=HEAL_S)
         await asyncio.gather(*(one.close() for one in self._led), return_exceptions=True)
-        left = [one for one in await asyncio.gather(*(self._healed(receipt) for receipt in self._receipts)) if one is not None]
+        left = [one for one in await asyncio.gather(*(self._healed(receipt) for receipt in self._opened)) if one is not None]
         if not left:
             return None
         failed = HealFailed("; ".join(one.what for one in left), "; ".join(one.remedy for one in left))
@@ -78,8 +76,7 @@ class Preparation:
         try:
             async with asyncio.timeout(HEAL_S):
                 await way_back.heal(receipt)
-            self.ledger.close(receipt)
-            await self._mirrored()
+            await self.receipts.close(receipt)
         except HealFailed as failed:
             return failed
         except (OrchestratorError, TimeoutError) as error:
@@ -88,8 +85,3 @@ class Preparation:
             await way_back.close()
         self.say(f"no longer interposed: {receipt.target}, restored and read back")
         return None
-
-    async def _mirrored(self) -> None:
-        """Raises TargetError."""
-        if self.mirror is not None:
-            await self.mirror.follow()

@@ -69,7 +69,8 @@ class Crowd:
             if len(self.workers) == self._count and all(worker.trips >= TRIPS for worker in self.workers.values()):
                 return
             await self._clock.sleep_until(self._clock.now() + _LOOK_S)
-        trouble = trouble or next((f"{one.who}: {one.trouble}" for one in self.workers.values() if one.trouble), "its pods are not there")
+        absent = "its pods are not there; the namespace's events say why (a quota, its pod security)"
+        trouble = trouble or next((f"{one.who}: {one.trouble}" for one in self.workers.values() if one.trouble), absent)
         raise LoadWorkerError(f"the load was not up within {COME_UP_S:g} s: {trouble}")
 
     async def start(self, start_s: Instant) -> None:
@@ -101,7 +102,7 @@ class Crowd:
             await self.let_go()
             late = ", ".join(worker.who for number, worker in self.workers.items() if number not in self._ends)
             raise LoadWorkerError(f"{late} did not end within {left_s:.0f} s") from None
-        self._record(LoadEndLine(t=self._clock.now(), source=self._source, end_s=max(self._ends.values())))
+        self._record(LoadEndLine(t=self._clock.now(), source=self._source, end_s=min(self._ends.values())))
 
     async def let_go(self) -> None:
         """Ask nobody any more."""
@@ -139,8 +140,8 @@ class Crowd:
             try:
                 lines = await self._ask(worker)
             except Unreachable as error:
-                await self._look_after(worker)
                 worker.silent(self._clock.now(), str(error))
+                await self._look_after(worker)
             if lines < AT_ONCE:
                 next_s = max(next_s + POLL_S, self._clock.now())
                 await self._clock.sleep_until(next_s)

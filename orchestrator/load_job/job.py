@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from orchestrator.errors import HealFailed, OrchestratorError
+from orchestrator.errors import HarnessError, HealFailed, OrchestratorError
 from orchestrator.fault_life import HEAL_S
 from orchestrator.faults.base import Receipt
 from orchestrator.faults.permissions import LOAD_NAME
@@ -64,8 +65,8 @@ class LoadJob:
         """Make the Job, its receipt first, and wait until every worker can begin. Raises LoadWorkerError, TargetError or HarnessError."""
         owner, load = self._site.owner, self._site.load
         told = receipt(owner.run_id, load.namespace, load.workers)
-        await self._receipts.open(told)
         self._receipt = told
+        await self._receipts.open(told)
         # An abort must not leave a write under way that would land after the way back.
         self._making = asyncio.create_task(self._make())
         await asyncio.shield(self._making)
@@ -97,27 +98,33 @@ class LoadJob:
     async def end(self) -> HealFailed | None:
         """Take the Job away; what is left, and how to take it away by hand."""
         if self._making is not None:
-            await asyncio.wait({self._making}, timeout=HEAL_S)
             # Whoever waited for it may have stopped: what went wrong is then told by nobody, and needs no telling.
+            await asyncio.wait({self._making}, timeout=HEAL_S)
+            self._making.cancel()
             await asyncio.gather(self._making, return_exceptions=True)
         await self._crowd.let_go()
         self._jobs.close()
         self._kube.close()
-        return None if self._receipt is None else await self._healed(self._receipt)
+        if self._receipt is None:
+            return None
+        failed = await self._healed(self._receipt)
+        with contextlib.suppress(HarnessError):
+            self._say(str(failed) if failed else f"{self._receipt.target} is gone with its pods")
+        return failed
 
     async def _healed(self, receipt: Receipt) -> HealFailed | None:
-        by_hand = f"orchestrator heal runs/{receipt.run_id}"
         try:
             way_back = LoadWayBack(receipt, self._site.target, self._clock)
             try:
-                await way_back.heal(receipt)
+                async with asyncio.timeout(HEAL_S):
+                    await way_back.heal(receipt)
             finally:
                 await way_back.close()
             await self._receipts.close(receipt)
         except HealFailed as failed:
             return failed
-        except (OrchestratorError, Unreachable) as error:
-            return HealFailed(f"{receipt.target}: {error}", by_hand)
+        except (OrchestratorError, Unreachable, TimeoutError) as error:
+            return HealFailed(f"{receipt.target}: {str(error) or 'time-out'}", f"orchestrator heal runs/{receipt.run_id}")
         return None
 
     async def _make(self) -> None:

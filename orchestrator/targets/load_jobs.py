@@ -17,6 +17,19 @@ INDEX = "batch.kubernetes.io/job-completion-index"
 """Annotation of a pod of an Indexed Job."""
 
 
+WRITTEN_WITHIN_S = 4
+"""What the API server itself gives to making the Job: no Job comes later than this after its request was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class SeenJob:
+    """The Job that is there. `run` made it ("" where its mark is missing); `going`: it is told to go and waits for its pods."""
+
+    run: str
+    uid: str
+    going: bool
+
+
 @dataclass(frozen=True, slots=True)
 class LoadPod:
     """A pod of the Job. `over`: it has ended. `trouble`: why it does not run, in the API server's words; empty while nothing is wrong."""
@@ -46,9 +59,13 @@ class LoadJobs:
 
     async def create(self, job: Mapping[str, Any]) -> dict[str, Any]:
         """The Job as it was made. One that is there already is a TargetError."""
-        status, document = await self._writer.call("POST", self._path, job)
+        status, document = await self._writer.call("POST", f"{self._path}?timeout={WRITTEN_WITHIN_S}s", job)
         if status == 409:
-            raise TargetError(f"{self.place} is there already, of run {await self.owner() or 'nobody'}: heal that run, or delete the Job")
+            seen = await self.seen()
+            raise TargetError(f"{self.place} is there already, of run {(seen and seen.run) or 'nobody'}: heal that run, or delete the Job")
+        if status in (403, 404):
+            said = f"the API server answered {status} {document.get('message', '')}".rstrip()
+            raise TargetError(f"make {self.place}: {said}; the namespace is load.namespace, and manifests/load has it with the rights")
         self._expect(f"make {self.place}", status, document, (201,))
         return document
 
@@ -56,19 +73,20 @@ class LoadJobs:
         status, document = await self._writer.call("POST", f"{self._core}/secrets", secret)
         self._expect(f"make the Secret of {self.place}", status, document, (201,))
 
-    async def owner(self) -> str | None:
-        """The run that made the Job, "" where its mark is missing, None where there is no Job."""
+    async def seen(self) -> SeenJob | None:
+        """None where there is no Job."""
         status, document = await self._writer.call("GET", f"{self._path}/{LOAD_NAME}")
         if status == 404:
             return None
         self._expect(f"read {self.place}", status, document, (200,))
-        return str((document.get("metadata", {}).get("labels") or {}).get(OWNER, ""))
+        metadata = document["metadata"]
+        return SeenJob(str((metadata.get("labels") or {}).get(OWNER, "")), str(metadata["uid"]), "deletionTimestamp" in metadata)
 
-    async def delete(self) -> None:
-        """Take it away; it is there until its pods are gone. One that is not there is fine."""
-        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground"}
+    async def delete(self, uid: str) -> None:
+        """Take this Job away; it is there until its pods are gone. One that is not there, or another by now, is fine."""
+        body = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Foreground", "preconditions": {"uid": uid}}
         status, document = await self._writer.call("DELETE", f"{self._path}/{LOAD_NAME}", body)
-        self._expect(f"delete {self.place}", status, document, (200, 202, 404))
+        self._expect(f"delete {self.place}", status, document, (200, 202, 404, 409))
 
     async def pods(self, run_id: str) -> list[LoadPod]:
         """Those of this run."""

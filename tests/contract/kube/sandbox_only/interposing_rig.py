@@ -22,6 +22,7 @@ from orchestrator.faults.kinds import fault_of
 from orchestrator.interposing.links import InterposedLink
 from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
+from orchestrator.receipts import Receipts
 from orchestrator.targets.services import Service, ServiceClient
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clients.http import HttpClient
@@ -110,7 +111,7 @@ class Stage:
     said: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.preparation = Preparation(self.description, "run-1", self.ledger, CLOCK, self.said.append)
+        self.preparation = Preparation(self.description, "run-1", Receipts(self.ledger), CLOCK, self.said.append)
 
     @property
     def role(self) -> LinkRole:
