@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Iterable, Iterator
+from collections.abc import Awaitable, Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import OrchestratorError, TargetError
@@ -13,15 +13,12 @@ from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, Permission, of_
 from orchestrator.guards import beyond, interposable, of_the_cluster, preview
 from orchestrator.interposing.links import InterposedLink, links_of
 from orchestrator.plan import Plan, PlannedFault
+from orchestrator.reach import looks
 from orchestrator.targets.access import AccessReviews
 from orchestrator.targets.lease import LeaseClient
-from probes.clients.http import HttpClient
-from probes.clients.postgres import PostgresReader
 from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
-from probes.target import JobLoad, Kubernetes, ReplicaRole, TargetDescription
-
-REACHED_WITHIN_S = 3.0
+from probes.target import JobLoad, Kubernetes, TargetDescription
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +54,7 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
         found.faults.append(await _previewed(found, planned, description, clock))
     for link in links_of(plan, description):
         await _look_at_link(found, link, description, clock)
-    await asyncio.gather(*(_reach(found, what, look) for what, look in _looks(plan, description)))
+    await asyncio.gather(*(_reach(found, what, look) for what, look in looks(plan, description, clock)))
     return found
 
 
@@ -129,32 +126,3 @@ async def _reach(found: DryRun, what: str, look: Awaitable[object]) -> None:
         found.reached.append(what)
     except Unreachable as error:
         found.objections.append(f"{what} cannot be reached: {error}")
-
-
-def _looks(plan: Plan, description: TargetDescription) -> Iterator[tuple[str, Awaitable[object]]]:
-    """What no preview has looked at: the way of the users, of the test devices, and to the databases of the plan's roles."""
-    yield "the gateway", _answers(description.gateway_url, "/")
-    if description.delivery is not None:
-        yield "the origin of the test devices", _answers(description.delivery.origin, "/time/0")
-    for name in dict.fromkeys(fault.settings.role for fault in plan.faults):
-        role = description.roles[name]
-        if isinstance(role, ReplicaRole):
-            yield f"the primary of {name}", _serves(role.primary_dsn, "the primary")
-            for pod, dsn in role.replica_dsns.items():
-                yield pod, _serves(dsn, pod)
-
-
-async def _answers(url: str, path: str) -> None:
-    client = HttpClient(url, timeout_s=REACHED_WITHIN_S)
-    try:
-        await client.request("GET", path)
-    finally:
-        await client.close()
-
-
-async def _serves(dsn: str, what: str) -> None:
-    reader = PostgresReader(dsn, what=what, timeout_s=REACHED_WITHIN_S)
-    try:
-        await reader.transactions()
-    finally:
-        reader.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,6 +10,8 @@ from typing import Annotated, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
+
+from probes.filled import filled
 
 
 class TargetDescriptionError(Exception):
@@ -39,8 +42,10 @@ class JobLoad(Part):
 
     engine: Literal["job"]
     workers: int = Field(ge=1, le=64, description="pods that share the arrivals")
-    namespace: str = Field(description="where the Job is made; best not the platform's own")
-    image: str = Field(description="an image of this orchestrator")
+    namespace: str = Field(
+        pattern=r"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$", description="where the Job is made; best not the platform's own"
+    )
+    image: str = Field(min_length=1, description="an image of this orchestrator")
     gateway_url: str = Field(
         default="", pattern=r"^(https?://[^/\s]+\S*)?$", description="as a pod reaches it, where that is not gateway_url"
     )
@@ -403,18 +408,20 @@ def _in_pods(sources: list[BreakerSource]) -> list[str]:
 
 
 def load_description(text: str, *, source: str) -> TargetDescription:
-    """Parse and validate a description; `source` is named in errors.
+    """Parse and validate a description, with values of the environment where it says ${NAME}; `source` is named in errors.
 
     Raises TargetDescriptionError with one sentence.
     """
     try:
-        return TargetDescription.model_validate(yaml.safe_load(text))
+        return TargetDescription.model_validate(filled(yaml.safe_load(text), os.environ))
     except yaml.YAMLError as error:
         raise TargetDescriptionError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "the document"
         raise TargetDescriptionError(f"{source}: {key}: {_words(first)}") from error
+    except ValueError as error:
+        raise TargetDescriptionError(f"{source}: {error}") from error
 
 
 def _words(error: ErrorDetails) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -50,10 +51,21 @@ def proxies(exports: dict[str, str]) -> dict[str, Any]:
 
 
 def secrets(exports: dict[str, str]) -> list[bytes]:
-    """The cluster's token, how every user's token begins, and a value that only the environment holds."""
+    """The cluster's token, how every user's token begins, and a password that only the environment holds."""
     kubeconfig = yaml.safe_load(Path(exports["CHAOS_TARGET"]).read_text())["kubernetes"]["kubeconfig"]
     token = yaml.safe_load(Path(kubeconfig).read_text())["users"][0]["user"]["token"]
     return [token.encode(), b"eyJhbGciOi", PLANTED.encode()]
+
+
+def planted(exports: dict[str, str], folder: Path) -> dict[str, str]:
+    """The same with a secret in an address: the description names it, the servers, which trust everybody, are sent it."""
+    document = yaml.safe_load(Path(exports["CHAOS_TARGET"]).read_text())
+    role = document["roles"]["postgres-replica"]
+    role["primary_dsn"] = role["primary_dsn"].replace("://media@", "://media:${PLANTED_TOKEN}@")
+    assert "PLANTED_TOKEN" in role["primary_dsn"]
+    target = folder / "planted-target.yaml"
+    target.write_text(yaml.safe_dump(document))
+    return exports | {"CHAOS_TARGET": str(target), "PLANTED_TOKEN": PLANTED}
 
 
 def told(command: Command, exports: dict[str, str]) -> list[str]:
@@ -71,18 +83,21 @@ def until(condition: Callable[[], bool], command: Command) -> None:
         time.sleep(0.05)
 
 
-def test_a_killed_run_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict[str, str]) -> None:
-    command = run_until(tmp_path, "flaws/partition.json", held, PLANTED_TOKEN=PLANTED, **outlasting)
+@pytest.mark.parametrize("death", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_run_that_dies_is_healed_by_its_guardian(tmp_path: Path, outlasting: dict[str, str], death: signal.Signals) -> None:
+    """Killed (for want of memory, too: the kernel sends the same signal), and as a crash of the interpreter ends."""
+    variables = planted(outlasting, tmp_path)
+    command = run_until(fresh(tmp_path), "flaws/partition.json", held, **variables)
     assert not proxies(outlasting)["pubnub"]["enabled"]
     assert told(command, outlasting) == []
-    command.signal(signal.SIGKILL)
-    command.process.wait(10)
+    command.signal(death)
+    assert command.process.wait(10) == -death
     until(lambda: proxies(outlasting)["pubnub"]["enabled"], command)
     assert command.left_behind(within_s=WITHIN_S) == []
     events = [json.loads(line)["event"] for line in (command.directory / "ledger.jsonl").read_text().splitlines()]
     assert events == ["opened", "healed"]
     assert "pubnub-partition (partition) on link pubnub" in (command.directory / "guardian.log").read_text()
-    again = start(command.folder, "orchestrator", "heal", str(command.directory))
+    again = start(command.folder, "orchestrator", "heal", str(command.directory), **variables)
     assert again.wait() == 0
     assert "nothing is left behind" in again.output.read_text()
     assert told(command, outlasting) == []
@@ -114,6 +129,9 @@ def test_a_run_that_is_gone_with_its_guardian_and_folder_is_healed_by_any_machin
 
 def test_an_operator_notes_and_aborts_from_another_terminal(tmp_path: Path, outlasting: dict[str, str]) -> None:
     command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    announced = command.errors.read_text()
+    assert "to stop it: Ctrl-C, or orchestrator abort runs/<id>" in announced
+    assert "pubnub-partition: partition on role pubnub-link, held for" in announced
     where = str(command.directory)
     live = start_beside(command, "orchestrator", "heal", where)
     assert live.wait() == 1
@@ -137,9 +155,46 @@ def test_the_dry_run_says_what_would_be_hit_and_touches_nothing(tmp_path: Path, 
     assert "pod-kill: 1 of 2 ready pods of discovery-service; way back: none needed" in said
     assert "replica-failure: 1 of 3 ready pods of postgresql-replica" in said
     assert "patch statefulsets/scale.apps" in said
+    instants = {"pod-kill": "40 s", "qdrant-latency": "1 min 20 s"}
+    assert all(re.search(rf"^ *{at}  {name}: ", said, re.MULTILINE) for name, at in instants.items()), said
+    (reached,) = [line for line in said.splitlines() if line.startswith("reached: ")]
+    for place in ("the gateway", "the primary of postgres-replica", "redis", "/health of sync-service", "/metrics of discovery-service"):
+        assert place in reached.removeprefix("reached: ").split(", ")
     assert said.splitlines()[-1] == "would begin"
     assert proxies(outlasting) == before
     assert not (tmp_path / "runs").exists()
+
+
+def test_the_dry_run_names_every_place_that_cannot_be_reached(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    document = yaml.safe_load(Path(outlasting["CHAOS_TARGET"]).read_text())
+    document["roles"]["redis"]["url"] = "redis://:${PLANTED_TOKEN}@127.0.0.1:1/0"
+    document["calls"][0]["path"] = "/not-there"
+    document["breakers"].append({"kind": "health", "name": "afar", "url": "http://127.0.0.1:1/", "replica": "one", "pointer": "/state"})
+    target = tmp_path / "target.yaml"
+    target.write_text(yaml.safe_dump(document))
+    variables = outlasting | {"CHAOS_TARGET": str(target), "PLANTED_TOKEN": PLANTED}
+    dry = start(fresh(tmp_path), "orchestrator", "plan", str(EXPERIMENTS / "smoke.json"), **variables)
+    assert dry.wait() == 3, dry.said()
+    refused = [line for line in dry.output.read_text().splitlines() if line.startswith("refused: ")]
+    assert len(refused) == 3, dry.said()
+    for place in ("redis", "the page of afar", f"/not-there of {document['calls'][0]['workload']}"):
+        assert any(line.startswith(f"refused: {place} cannot be reached: ") for line in refused), refused
+    gate = start(fresh(tmp_path), "orchestrator", "gate", str(EXPERIMENTS / "smoke.json"), **variables)
+    assert gate.wait() in (2, 3), gate.said()
+    for command in (dry, gate):
+        assert PLANTED not in command.said()
+
+
+def test_a_run_whose_load_dies_heals_and_says_so(tmp_path: Path, outlasting: dict[str, str]) -> None:
+    command = run_until(tmp_path, "flaws/partition.json", held, **outlasting)
+    (worker,) = [pid for pid in marked(command.mark) if b"orchestrator.load" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+    os.kill(worker, signal.SIGKILL)
+    assert command.wait() == 1
+    assert proxies(outlasting)["pubnub"]["enabled"]
+    ended = command.report["ended"]
+    assert (command.report["verdict"], ended["how"]) == ("INCONCLUSIVE", "aborted")
+    assert "generator lost" in ended["reason"]
+    assert command.left_behind() == []
 
 
 def test_a_stop_condition_ends_the_run_and_heals(tmp_path: Path, outlasting: dict[str, str]) -> None:
@@ -149,7 +204,7 @@ def test_a_stop_condition_ends_the_run_and_heals(tmp_path: Path, outlasting: dic
     hasty = tmp_path / "hasty.json"
     hasty.write_text(json.dumps(experiment))
     sandbox("plant", "--name", outlasting["NAME"], "--flaw", "no-fallback", variables=environment())
-    command = run_until(tmp_path, str(hasty), held, PLANTED_TOKEN=PLANTED, **outlasting)
+    command = run_until(fresh(tmp_path), str(hasty), held, **planted(outlasting, tmp_path))
     assert command.wait() == 1
     assert command.report["ended"]["how"] == "aborted"
     assert command.report["ended"]["reason"] == "stop condition: more than 20% of the requests failed in each of 2 s"

@@ -1,0 +1,109 @@
+"""What a run must reach besides what its faults look at themselves: each place is asked once, and nothing is changed there."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from contextlib import asynccontextmanager
+
+from orchestrator.plan import Plan
+from probes.clients.http import HttpClient
+from probes.clients.kube import KubeReader
+from probes.clients.postgres import PostgresReader
+from probes.clients.redis_reader import RedisReader
+from probes.clients.unreachable import Unreachable
+from probes.clock import Clock
+from probes.target import CopySource, PageSource, RedisRole, ReplicaRole, TargetDescription
+
+WITHIN_S = 3.0
+OK = 200
+
+Look = tuple[str, Awaitable[object]]
+"""What is asked, in words, and the asking, which raises Unreachable."""
+
+
+def looks(plan: Plan, description: TargetDescription, clock: Clock) -> Iterator[Look]:
+    """The way of the users and of the test devices, every place that a sampler reads, and the databases of the plan's roles."""
+    yield "the gateway", _answers(description.gateway_url, "/")
+    if description.delivery is not None:
+        yield "the origin of the test devices", _answers(description.delivery.origin, "/time/0")
+    yield from _stores(description)
+    yield from _breakers(description)
+    for workload, port, path in _pages(description):
+        yield f"{path} of {workload}", _tell(description, clock, workload, port, path)
+    for name in dict.fromkeys(fault.settings.role for fault in plan.faults):
+        role = description.roles[name]
+        if isinstance(role, ReplicaRole):
+            for pod, dsn in role.replica_dsns.items():
+                yield pod, _serves(dsn, pod)
+
+
+def _stores(description: TargetDescription) -> Iterator[Look]:
+    for name, role in description.roles.items():
+        if isinstance(role, RedisRole):
+            yield name, _counts(role.url)
+        elif isinstance(role, ReplicaRole):
+            yield f"the primary of {name}", _serves(role.primary_dsn, "the primary")
+
+
+def _breakers(description: TargetDescription) -> Iterator[Look]:
+    """Breakers that are read at an address, not in a pod."""
+    urls = {source.url: source.name for source in description.breakers if isinstance(source, PageSource) and source.url}
+    for url, name in urls.items():
+        yield f"the page of {name}", _answers(url, "")
+    for url in dict.fromkeys(source.url for source in description.breakers if isinstance(source, CopySource)):
+        yield "the store of copied breakers", _counts(url)
+
+
+def _pages(description: TargetDescription) -> list[tuple[str, str, str]]:
+    """Workload, port and path of every page that is read in pods, each once."""
+    breakers = [source for source in description.breakers if isinstance(source, PageSource) and source.workload]
+    return list(dict.fromkeys((one.workload, one.port, one.path) for one in (*breakers, *description.calls, *description.fallbacks)))
+
+
+async def _tell(description: TargetDescription, clock: Clock, workload: str, port: str, path: str) -> None:
+    """Every ready pod of the workload has the page."""
+    async with _reader(description, clock) as kube:
+        resource = description.workloads.get(workload)
+        if resource is None:
+            raise Unreachable(f"workload {workload}", "it is not among `workloads` of the target description")
+        selector = (await kube.workload(resource, workload)).selector
+        pods = [pod for pod in (await kube.pods(label_selector=selector.query())).pods if pod.ready]
+        if not pods:
+            raise Unreachable(f"workload {workload}", "none of its pods is ready")
+        for pod in pods:
+            answer = await kube.pod_get(pod.name, pod.port(port), path, timeout_s=WITHIN_S)
+            if answer.status != OK:
+                raise Unreachable(f"pod {pod.name}", f"it answers {answer.status}", status=answer.status)
+
+
+@asynccontextmanager
+async def _reader(description: TargetDescription, clock: Clock) -> AsyncIterator[KubeReader]:
+    kube = KubeReader(description.cluster, clock)
+    try:
+        yield kube
+    finally:
+        kube.close()
+
+
+async def _answers(url: str, path: str) -> None:
+    client = HttpClient(url, timeout_s=WITHIN_S)
+    try:
+        await client.request("GET", path)
+    finally:
+        await client.close()
+
+
+async def _serves(dsn: str, what: str) -> None:
+    reader = PostgresReader(dsn, what=what, timeout_s=WITHIN_S)
+    try:
+        await reader.transactions()
+    finally:
+        reader.close()
+
+
+async def _counts(url: str) -> None:
+    reader = RedisReader(url, timeout_s=WITHIN_S)
+    try:
+        await reader.counters()
+    finally:
+        await reader.close()
