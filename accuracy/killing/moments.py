@@ -10,6 +10,8 @@ FAULTS = ("pod-kill", "qdrant-latency", "replica-failure", "cache-flush", "pubnu
 """Those of experiments/overlap.json."""
 STEPS = ("prepared", "exposure", "injecting", "injected", "proof", "healing", "healed")
 BEFORE, AFTER = ("preparing", "baseline_check", "timeline"), ("end", "draining")
+JUDGING = "judging"
+"""The recording has its last line, and the reports are not written yet."""
 SPREAD_S = 0.4
 """Kills come up to this long after their line, evenly: between two lines there is work, too."""
 
@@ -27,6 +29,8 @@ class Moment:
 
     def is_in(self, line: Mapping[str, Any]) -> bool:
         """Whether this is the line that it waits for."""
+        if self.step == JUDGING:
+            return bool(line["kind"] == "finished")
         if not self.fault:
             return bool(line["kind"] == "phase" and line["phase"] == self.step)
         return bool(line["kind"] == "fault" and line["phase"] == self.step and line["fault"] == self.fault)

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from accuracy.killing.moments import Moment
+from accuracy.killing.moments import JUDGING, Moment
 
 APART_S = 0.25
 FIVE = (signal.SIGINT, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGTERM)
@@ -26,8 +26,8 @@ PHASES = (
     Moment("healing", "qdrant-latency"),
 )
 """Before anything, in the look at the baseline, just before an injection, in one, while all is held, in a heal."""
-LATE = Moment("draining")
-"""After the end of the timeline, before the verdict."""
+LATE = (("TERM", Moment("draining")), ("TERM", Moment(JUDGING)), ("five in a row", Moment(JUDGING)))
+"""After the end of the timeline, before the verdict; and while the verdict is found and written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,4 +46,4 @@ def cases(pythons: Sequence[str]) -> list[Case]:
     for row, (name, numbers) in enumerate(SIGNALS.items()):
         for column, moment in enumerate(PHASES):
             found.append(Case(name, numbers, moment, pythons[(row + column) % len(pythons)]))
-    return [*found, Case("TERM", SIGNALS["TERM"], LATE, pythons[0])]
+    return [*found, *(Case(name, SIGNALS[name], moment, pythons[row % len(pythons)]) for row, (name, moment) in enumerate(LATE))]

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from accuracy.killing.life import Life, NotReachedError, life, target_of
+from accuracy.killing.moments import JUDGING
 from accuracy.killing.sandbox_leftovers import SandboxLeftovers
 from accuracy.signals.cases import APART_S, Case
 
@@ -61,10 +62,11 @@ async def end(case: Case, folder: Path, environment: Mapping[str, str]) -> Endin
         after_s = round(time.monotonic() - began, 2)
         async with SandboxLeftovers(target_of(environment)) as leftovers:
             left = await leftovers.left()
-        return Ending(name, after_s, (*left, *await _wrong(run)))
+        # A run whose recording was closed had come to its end.
+        return Ending(name, after_s, (*left, *await _wrong(run, "completed" if case.moment.step == JUDGING else "aborted")))
 
 
-async def _wrong(run: Life) -> list[str]:
+async def _wrong(run: Life, ended: str) -> list[str]:
     """What a run that was told to end did not do."""
     found = [] if run.process.returncode == 1 else [f"exit code {run.process.returncode}"]
     lines = (run.folder / "stdout.txt").read_text(errors="replace").splitlines()
@@ -72,7 +74,7 @@ async def _wrong(run: Life) -> list[str]:
         found.append("its last line is no verdict")
     report = run.run / "report.json"
     how = json.loads(report.read_text(encoding="utf-8"))["ended"]["how"] if report.is_file() else "without a report"
-    if how != "aborted":
+    if how != ended:
         found.append(f"it ended {how}")
     deadline = time.monotonic() + PROCESSES_WITHIN_S
     while run.left_behind() and time.monotonic() < deadline:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from accuracy.killing.moments import AFTER, BEFORE, FAULTS, STEPS, Moment, moments
+from accuracy.killing.moments import AFTER, BEFORE, FAULTS, JUDGING, STEPS, Moment, moments
 
 EXPERIMENT = Path(__file__).resolve().parents[3] / "experiments" / "overlap.json"
 
@@ -35,6 +35,8 @@ def test_a_moment_knows_its_line() -> None:
     assert Moment("proof", "pod-kill").is_in(line)
     assert not Moment("proof", "cache-flush").is_in(line)
     assert not Moment("proof").is_in(line)
+    assert Moment(JUDGING).is_in({"kind": "finished", "ended": "completed"})
+    assert not Moment(JUDGING).is_in(line)
     assert Moment("draining").is_in({"kind": "phase", "phase": "draining"})
 
 
