@@ -10,7 +10,7 @@ LONG := tests/e2e/test_mistakes.py tests/e2e/test_outlived.py
 # What runs on a real cluster. The images of the test cluster are made before.
 CLUSTER_TESTS := tests/contract/kube $(addprefix tests/cluster/test_,interposed.py load_job.py manifests.py mirror.py platform.py)
 # Whole runs inside. Two cores do not suffice: the load comes late, and the verdict is INCONCLUSIVE for that (docs/cluster.md).
-CLUSTER_RUNS := $(addprefix tests/cluster/test_,full_run.py killed_job.py outside.py)
+CLUSTER_RUNS := $(addprefix tests/cluster/test_,full_run.py killed_job.py lost_node.py outside.py)
 
 .PHONY: help run test test-long check unit contract e2e flaws matrix calibrate aa killtest signaltest outagetest cluster cluster-down cluster-images cluster-packages cluster-runs cluster-suite cluster-test fuzz lock clean set-up set-up-test
 
@@ -69,7 +69,7 @@ cluster-test: set-up-test ## the tests that need a cluster: CLUSTER_KUBECONFIG's
 	@$(if $(CLUSTER_KUBECONFIG),,$(MAKE) --no-print-directory cluster-images)
 	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(MAKE) --no-print-directory cluster-suite
 
-cluster-runs: set-up-test ## full.json as a Job on three nodes, its pod killed, a run from outside (20 min; wants a machine with more than two cores)
+cluster-runs: set-up-test ## full.json as a Job on three nodes, its pod killed, runs from outside, one with a lost node (25 min; wants a machine with more than two cores)
 	@$(if $(CLUSTER_KUBECONFIG),,$(MAKE) --no-print-directory cluster-images)
 	@$(if $(CLUSTER_KUBECONFIG),,CLUSTER_MAY_DRAIN=yes $(TESTBED).trial) $(BIN)/python -m pytest -s $(CLUSTER_RUNS)
 

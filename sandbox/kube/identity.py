@@ -44,7 +44,7 @@ class Identities:
 
     def of(self, authorization: str) -> User:
         """The user behind an Authorization header. Raises ApiError 401 for a token that is unknown, over, or of an account that is gone."""
-        if hmac.compare_digest(authorization.encode(), self._administrator):
+        if hmac.compare_digest(authorization.encode(errors="surrogateescape"), self._administrator):
             return ADMINISTRATOR
         scheme, _, token = authorization.partition(" ")
         issued = self._issued.get(token) if scheme == "Bearer" else None

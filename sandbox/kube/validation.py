@@ -18,6 +18,9 @@ _SUBDOMAIN_RULE = (
     "and must start and end with an alphanumeric character"
 )
 _WORKLOADS = ("Deployment", "ReplicaSet", "StatefulSet")
+_BINDINGS = {"RoleBinding": ("Role", "ClusterRole"), "ClusterRoleBinding": ("ClusterRole",)}
+"""Kind -> the kinds that it may bind."""
+_SUBJECTS = ("ServiceAccount", "User", "Group")
 _MUTABLE_POD_FIELDS = ("activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName")
 
 
@@ -37,6 +40,8 @@ def check(resource: Resource, obj: Object) -> None:
         _check_service(resource, obj)
     elif resource.kind == "PodDisruptionBudget":
         _check_budget(resource, obj)
+    elif resource.kind in _BINDINGS:
+        _check_binding(resource, obj)
 
 
 def check_update(resource: Resource, old: Object, new: Object) -> None:
@@ -46,6 +51,8 @@ def check_update(resource: Resource, old: Object, new: Object) -> None:
         raise _invalid(resource, new, "spec", why)
     if resource.kind == "Service" and old["spec"]["clusterIP"] != new["spec"]["clusterIP"]:
         raise _invalid(resource, new, "spec.clusterIPs[0]", "Invalid value: may not change once set")
+    if resource.kind in _BINDINGS and _reference(old) != _reference(new):
+        raise _invalid(resource, new, "roleRef", f"Invalid value: {new.get('roleRef')}: cannot change roleRef")
     if resource.kind in _WORKLOADS and old["spec"]["selector"] != new["spec"].get("selector"):
         raise _invalid(resource, new, "spec.selector", "Invalid value: field is immutable")
 
@@ -103,3 +110,24 @@ def _check_budget(resource: Resource, obj: Object) -> None:
     for key, value in wanted.items():
         if not (_PERCENT.match(value) if isinstance(value, str) else value >= 0):
             raise _invalid(resource, obj, f"spec.{key}", f'Invalid value: "{value}": a count or a percentage such as "50%"')
+
+
+def _check_binding(resource: Resource, obj: Object) -> None:
+    kind, name = _reference(obj)
+    if kind not in _BINDINGS[resource.kind]:
+        raise _invalid(resource, obj, "roleRef.kind", f'Unsupported value: "{kind}"')
+    if not name:
+        raise _invalid(resource, obj, "roleRef.name", "Required value")
+    for number, subject in enumerate(obj.get("subjects") or ()):
+        if subject.get("kind") not in _SUBJECTS:
+            raise _invalid(resource, obj, f"subjects[{number}].kind", f'Unsupported value: "{subject.get("kind", "")}"')
+        if not subject.get("name"):
+            raise _invalid(resource, obj, f"subjects[{number}].name", "Required value")
+        if subject["kind"] == "ServiceAccount" and resource.kind == "ClusterRoleBinding" and not subject.get("namespace"):
+            raise _invalid(resource, obj, f"subjects[{number}].namespace", "Required value")
+
+
+def _reference(binding: Object) -> tuple[str, str]:
+    """Kind and name of the role that is bound."""
+    reference = binding.get("roleRef") or {}
+    return str(reference.get("kind", "")), str(reference.get("name", ""))

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import select
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
+
+from cluster_rig import IMAGES, KUBECONFIG, command, kubectl
 
 from probes.target import TargetDescription
 
-KUBECTL = Path(sys.executable).with_name("kubectl")
-PREFIX = os.environ.get("CLUSTER_IMAGE_PREFIX", "")
 WAIT_S = 30.0
 REDIS, WEB, API = 6379, 8080, 8474
 CALLER = """
@@ -33,19 +30,16 @@ SERVE = "mkdir -p /tmp/www; echo hello > /tmp/www/index.html; exec httpd -f -p 8
 
 
 class Cluster:
-    """One namespace of the cluster at `kubeconfig`."""
+    """One namespace of the cluster."""
 
-    def __init__(self, kubeconfig: str) -> None:
-        self.kubeconfig = kubeconfig
-        self.namespace = f"interposed-{secrets.token_hex(3)}"
+    def __init__(self, purpose: str) -> None:
+        self.namespace = f"{purpose}-{secrets.token_hex(3)}"
 
     def command(self, *arguments: str) -> list[str]:
-        return [str(KUBECTL), "--kubeconfig", self.kubeconfig, "-n", self.namespace, *arguments]
+        return command("-n", self.namespace, *arguments)
 
     def kubectl(self, *arguments: str, said: str = "") -> str:
-        run = subprocess.run(self.command(*arguments), input=said, capture_output=True, text=True, timeout=60, check=False)
-        assert run.returncode == 0, run.stdout + run.stderr
-        return run.stdout
+        return kubectl("-n", self.namespace, *arguments, given=said)
 
     def get(self, *arguments: str) -> Any:
         return json.loads(self.kubectl("get", *arguments, "-o", "json"))
@@ -106,24 +100,17 @@ class Session:
         return min(seconds for _, seconds in asked)
 
 
-def wait_for(what: Callable[[], bool], why: str) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not what():
-        assert time.monotonic() < deadline, why
-        time.sleep(0.1)
-
-
 def platform(namespace: str) -> list[dict[str, Any]]:
     return [
-        *_workload(namespace, "redis", ("redis", REDIS), [{"name": "redis", "image": f"{PREFIX}redis:local"}]),
+        *_workload(namespace, "redis", ("redis", REDIS), [{"name": "redis", "image": f"{IMAGES}redis:local"}]),
         *_workload(namespace, "web", ("http", WEB), [_shell("web", "busybox", SERVE)]),
-        *_workload(namespace, "toxiproxy", ("api", API), [{"name": "toxiproxy", "image": f"{PREFIX}toxiproxy:local"}]),
+        *_workload(namespace, "toxiproxy", ("api", API), [{"name": "toxiproxy", "image": f"{IMAGES}toxiproxy:local"}]),
         *_workload(namespace, "caller", ("http", 8080), [_shell("caller", "busybox", CALLER), _shell("looper", "redis", LOOPER)]),
     ]
 
 
 def _shell(name: str, image: str, script: str) -> dict[str, Any]:
-    return {"name": name, "image": f"{PREFIX}{image}:local", "command": ["/bin/sh", "-c", script]}
+    return {"name": name, "image": f"{IMAGES}{image}:local", "command": ["/bin/sh", "-c", script]}
 
 
 def _workload(namespace: str, name: str, port: tuple[str, int], containers: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -143,7 +130,7 @@ def _workload(namespace: str, name: str, port: tuple[str, int], containers: list
 
 def described(cluster: Cluster, **roles: dict[str, Any]) -> TargetDescription:
     """The least description with these roles."""
-    kubernetes = {"kubeconfig": cluster.kubeconfig, "context": cluster.context(), "namespace": cluster.namespace}
+    kubernetes = {"kubeconfig": KUBECONFIG, "context": cluster.context(), "namespace": cluster.namespace}
     content = {"content_id_format": "content-{number}", "content_count": 1, "routes": {}}
     document = {"name": "real", "kubernetes": kubernetes, "gateway_url": "http://127.0.0.1:1", "load": {"engine": "none"}} | content
     return TargetDescription.model_validate(document | {"roles": roles})

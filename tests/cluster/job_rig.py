@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import io
 import json
-import subprocess
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
-from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, Document, moved, rendered
-from platform_rig import KUBECONFIG, KUBECTL, until
+from cluster_rig import IMAGES, ROOT, Document, kubectl, kubectl_bytes, until
+from manifest_rig import LOAD, ORCHESTRATOR, PLATFORM, moved, rendered
 
+from probes.target import JobLoad
 from sandbox.state import password
 
 EXPERIMENTS = ROOT / "experiments"
 JOB, MAIN, KEEPER = "chaos-full", "orchestrator", "keeper"
-CALL_WITHIN_S = 60.0
 STARTED_WITHIN_S = 60.0
-LIGHTLY = [{"name": "CHAOS_LOAD_SCALE", "value": "20"}]
-"""50 requests/s: three nodes, the platform and its load share one machine of two cores here."""
+LIGHTLY = {"CHAOS_LOAD_SCALE": "50"}
+"""20 requests/s: three nodes, the platform and its load share one machine of two cores here."""
 KEEPS = "trap exit TERM; while [ ! -e /runs/fetched ]; do sleep 1; done"
 """A run's folder lies in a volume of its pod: this container is there until somebody has fetched it."""
 
@@ -34,10 +33,12 @@ class Job:
 
     namespace: str
     platform: str
+    load: JobLoad | None = None
+    """Where the load comes from pods of its own; else the orchestrator's pod makes it."""
 
-    def kubectl(self, *words: str, fine: tuple[int, ...] = (0,)) -> bytes:
+    def kubectl(self, *words: str, fine: tuple[int, ...] = (0,)) -> str:
         """What kubectl says on stdout; of the Job's namespace, unless the words name another."""
-        return _kubectl("-n", self.namespace, *words, fine=fine)
+        return kubectl("-n", self.namespace, *words, fine=fine)
 
     def pods(self) -> list[Document]:
         """Its pods that are not told to end, the newest last."""
@@ -64,12 +65,12 @@ class Job:
     def log(self, *, previous: bool = False) -> str:
         """What the newest start has said, or the one before it; empty where there was none."""
         words = ("logs", self.pods()[-1]["metadata"]["name"], "-c", MAIN, *(("--previous",) if previous else ()))
-        return self.kubectl(*words, fine=(0, 1)).decode()
+        return self.kubectl(*words, fine=(0, 1))
 
     def fetch(self, folder: Path) -> Path:
         """Copy the folder of runs; the newest run's is returned. Its pod may end then."""
         name = self.pods()[-1]["metadata"]["name"]
-        packed = self.kubectl("exec", name, "-c", KEEPER, "--", "tar", "-C", f"/runs/{JOB}", "-cf", "-", ".")
+        packed = kubectl_bytes("-n", self.namespace, "exec", name, "-c", KEEPER, "--", "tar", "-C", f"/runs/{JOB}", "-cf", "-", ".")
         with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
             archive.extractall(folder, filter="data")
         self.kubectl("exec", name, "-c", KEEPER, "--", "touch", "/runs/fetched")
@@ -83,33 +84,32 @@ class Job:
 
 
 @contextmanager
-def started(job: Job, experiment: Path, **changes: Any) -> Iterator[Job]:
+def started(job: Job, experiment: Path, scales: Mapping[str, str] = LIGHTLY, **changes: Any) -> Iterator[Job]:
     """Apply the overlay `kind` with another experiment; `changes` are fields of the pod's spec. Taken away at the end."""
-    documents = [_adapted(one, job, experiment, changes) for one in moved(rendered("kind"), _names(job))]
+    documents = [_adapted(one, job, experiment, scales, changes) for one in moved(rendered("kind"), _names(job))]
+    if job.load is not None:
+        documents += moved(rendered("../load"), {LOAD: job.load.namespace} | _names(job))
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "chaos-secrets", "namespace": job.namespace}}
     documents.append(secret | {"stringData": {"SANDBOX_PASSWORD": password()}})
     documents.sort(key=lambda one: ("Namespace", "Job").index(one["kind"]) * 2 if one["kind"] in ("Namespace", "Job") else 1)
     try:
-        _kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents).encode())
+        kubectl("apply", "-f", "-", given=yaml.safe_dump_all(documents))
         yield job
     finally:
-        job.kubectl("delete", "namespace", job.namespace, "--ignore-not-found", "--wait=false")
-
-
-def _kubectl(*words: str, given: bytes = b"", fine: tuple[int, ...] = (0,)) -> bytes:
-    command = [str(KUBECTL), "--kubeconfig", KUBECONFIG, *words]
-    done = subprocess.run(command, input=given, capture_output=True, timeout=CALL_WITHIN_S, check=False)
-    assert done.returncode in fine, done.stderr.decode()
-    return done.stdout
+        made = [job.namespace, *([job.load.namespace] if job.load else [])]
+        kubectl("delete", "namespace", *made, "--ignore-not-found", "--wait=false")
 
 
 def _names(job: Job) -> dict[str, str]:
     return {PLATFORM: job.platform, ORCHESTRATOR: job.namespace}
 
 
-def _adapted(document: Document, job: Job, experiment: Path, changes: Document) -> Document:
+def _adapted(document: Document, job: Job, experiment: Path, scales: Mapping[str, str], changes: Document) -> Document:
     if document["kind"] == "ConfigMap":
         document["data"] = {key: _of_this_platform(text, job.platform) for key, text in document["data"].items()}
+        if document["metadata"]["name"] == "chaos-target" and job.load is not None:
+            told = yaml.safe_load(document["data"]["target.yaml"]) | {"load": job.load.model_dump()}
+            document["data"]["target.yaml"] = yaml.safe_dump(told, sort_keys=False)
         if document["metadata"]["name"] == "chaos-experiments":
             document["data"] = {experiment.name: experiment.read_text(encoding="utf-8")}
     if document["kind"] == "Job":
@@ -119,7 +119,7 @@ def _adapted(document: Document, job: Job, experiment: Path, changes: Document) 
             "image": f"{IMAGES}chaos-orchestrator:local",
             "command": ["orchestrator", "once", f"/etc/chaos/experiments/{experiment.name}"],
         }
-        main["env"] = [*main["env"], *LIGHTLY]
+        main["env"] = [*main["env"], *({"name": name, "value": value} for name, value in scales.items())]
         spec["containers"] = [main, _keeper(main)]
         spec |= changes
     return document

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import json
 import secrets
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import yaml
+from cluster_rig import IMAGES, KUBECONFIG, Document
 from interposed_rig import Cluster
-from manifest_rig import IMAGES, ORCHESTRATOR, WITHIN_S, Document, Installed, moved, rendered
+from manifest_rig import LOAD, ORCHESTRATOR, Installed, moved, rendered
 
 from probes.target import JobLoad, TargetDescription
 
 IMAGE = f"{IMAGES}chaos-orchestrator:local"
-LOAD = "chaos-load"
 PORT = 8080
 WORKERS = 3
 COUNTER = """
@@ -54,7 +53,7 @@ class Place:
 
     @property
     def installed(self) -> Installed:
-        return Installed(self.cluster.kubeconfig, self.cluster.namespace, self.cluster.namespace, self.folder)
+        return Installed(self.cluster.namespace, self.cluster.namespace, self.folder)
 
     @property
     def nodes(self) -> list[str]:
@@ -79,7 +78,7 @@ class Place:
     def described(self, *, gateway_url: str, **load: Any) -> TargetDescription:
         """The target for a run with the rights of the administrator."""
         route = {"method": "GET", "path": "/{content_id}?op={operation_id}", "check": {"non_empty": "results"}}
-        kubernetes = {"kubeconfig": self.cluster.kubeconfig, "context": self.cluster.context(), "namespace": self.cluster.namespace}
+        kubernetes = {"kubeconfig": KUBECONFIG, "context": self.cluster.context(), "namespace": self.cluster.namespace}
         return TargetDescription.model_validate(
             {
                 "name": "counting",
@@ -101,9 +100,8 @@ class Place:
 
 
 @contextmanager
-def a_place(kubeconfig: str, folder: Path) -> Iterator[Place]:
-    cluster = Cluster(kubeconfig)
-    cluster.namespace = f"load-target-{secrets.token_hex(3)}"
+def a_place(folder: Path) -> Iterator[Place]:
+    cluster = Cluster("load-target")
     place = Place(cluster, f"load-{secrets.token_hex(3)}", folder)
     there = place.installed
     try:
@@ -134,10 +132,3 @@ def _target() -> list[dict[str, Any]]:
         },
         {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "target"}, "spec": {"selector": labels, "ports": [{"port": PORT}]}},
     ]
-
-
-def until(what: str, condition: Callable[[], object], within_s: float = WITHIN_S) -> None:
-    deadline = time.monotonic() + within_s
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {within_s:g} s: {what}"
-        time.sleep(0.2)

@@ -3,50 +3,33 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
+from cluster_rig import KUBECTL, ROOT, Document, kubectl
 
 from probes.target import Kubernetes
 
-ROOT = Path(__file__).parents[2]
 OVERLAYS = ROOT / "manifests" / "overlays"
-KUBECTL = Path(sys.executable).parent / "kubectl"
-PLATFORM, ORCHESTRATOR = "media-gateway", "chaos-orchestrator"
-"""The namespaces of the manifests; a test moves both."""
-IMAGES = os.environ.get("CLUSTER_IMAGE_PREFIX", "docker.io/library/")
+PLATFORM, ORCHESTRATOR, LOAD = "media-gateway", "chaos-orchestrator", "chaos-load"
+"""The namespaces of the manifests; a test moves them."""
 WITHIN_S = 30.0
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
 class Installed:
     """An overlay in a cluster. `platform` and `orchestrator` are the namespaces that it was moved to."""
 
-    kubeconfig: str
     platform: str
     orchestrator: str
     folder: Path
 
     def kubectl(self, *arguments: str, given: str = "", fine: Iterable[int] = (0,)) -> str:
         """What kubectl says on stdout."""
-        done = subprocess.run(
-            [str(KUBECTL), "--kubeconfig", self.kubeconfig, *arguments],
-            input=given,
-            capture_output=True,
-            text=True,
-            timeout=2 * WITHIN_S,
-            check=False,
-        )
-        assert done.returncode in fine, done.stderr
-        return done.stdout
+        return kubectl(*arguments, given=given, fine=fine)
 
     def identity(self, account: str, *, namespace: str = "") -> Kubernetes:
         """A context for the platform's namespace (or another) with a fresh token of this ServiceAccount and nothing else."""
@@ -79,15 +62,3 @@ def moved(documents: list[Document], names: dict[str, str]) -> list[Document]:
         for subject in document.get("subjects", ()):
             subject["namespace"] = names[subject["namespace"]]
     return documents
-
-
-def environment_kubeconfig() -> str:
-    """The cluster to test on; empty where there is none."""
-    return os.environ.get("CLUSTER_KUBECONFIG", "")
-
-
-def until(condition: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WITHIN_S
-    while not condition():
-        assert time.monotonic() < deadline, f"{what}: not within {WITHIN_S:g} s"
-        time.sleep(0.1)

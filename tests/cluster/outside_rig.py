@@ -8,18 +8,18 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import yaml
-from platform_rig import KUBECONFIG, Installed
+from cluster_rig import KUBECONFIG, ROOT, Document
+from platform_rig import Installed
 from testbed.layout import API_PORT, CONTROL, netns, node_ip
 
 from sandbox.in_cluster import PORTS
 from sandbox.state import password
 
-ROOT = Path(__file__).parents[2]
 OUTSIDE = "api-gateway-outside"
-Document = dict[str, Any]
+LOAD_SCALE = "50"
+"""20 requests/s: three nodes, the platform and its load share one machine of two cores here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,8 @@ class Outside:
 
     def command(self, target: Path, *words: str, within_s: float) -> subprocess.CompletedProcess[str]:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("CHAOS_", "KUBECONFIG"))}
-        environment = kept | {"CHAOS_TARGET": str(target), "SANDBOX_PASSWORD": password()}
+        environment = kept | {"CHAOS_TARGET": str(target), "CHAOS_LOAD_SCALE": LOAD_SCALE, "SANDBOX_PASSWORD": password()}
+        environment["PYTHONPATH"] = str(ROOT / "experiments/nodes")
         return subprocess.run(
             ["nsenter", f"--net=/run/netns/{netns(CONTROL)}", sys.executable, "-m", *words],
             cwd=self.folder,
@@ -50,13 +51,13 @@ class Outside:
         path.write_text(yaml.safe_dump(document), encoding="utf-8")
         return path, str(document["current-context"])
 
-    def target(self, platform: Installed, gateway_url: str) -> Path:
-        """The description of manifests/base, without what cannot be reached from here, and with the gateway at this address."""
+    def target(self, platform: Installed, gateway_url: str, **roles: Document) -> Path:
+        """The description of manifests/base, without what cannot be reached from here, with the gateway at this address and more roles."""
         document: Document = yaml.safe_load((ROOT / "manifests/base/target.yaml").read_text(encoding="utf-8"))
         path, context = self.kubeconfig()
         document["kubernetes"] |= {"kubeconfig": str(path), "context": context, "namespace": platform.namespace}
         document["gateway_url"] = gateway_url
-        document["roles"] = {"discovery": document["roles"]["discovery"]}
+        document["roles"] = {"discovery": document["roles"]["discovery"]} | roles
         document["breakers"] = [one for one in document["breakers"] if one["kind"] != "copy"]
         del document["delivery"]
         target = self.folder / f"target-{len(list(self.folder.glob('target-*')))}.yaml"
@@ -64,8 +65,8 @@ class Outside:
         return target
 
 
-def node_port(platform: Installed) -> str:
-    """A node port in front of the gateway is made; its URL at the first node."""
+def node_port(platform: Installed, node: str = "node1") -> str:
+    """A node port in front of the gateway is made; its URL at this node."""
     platform.kubectl("expose", "deployment", "api-gateway", f"--name={OUTSIDE}", "--type=NodePort", f"--port={PORTS['api-gateway']}")
     (port,) = json.loads(platform.kubectl("get", "service", OUTSIDE, "-o", "json"))["spec"]["ports"]
-    return f"http://{node_ip('node1')}:{port['nodePort']}"
+    return f"http://{node_ip(node)}:{port['nodePort']}"

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +17,10 @@ from typing import Any
 import asyncpg
 import httpx
 import yaml
+from cluster_rig import IMAGES, ROOT, Document, command, kubectl
 
-ROOT = Path(__file__).parents[2]
-KUBECTL = Path(sys.executable).parent / "kubectl"
-KUBECONFIG = os.environ.get("CLUSTER_KUBECONFIG", "")
-IMAGES = os.environ.get("CLUSTER_IMAGE_PREFIX", "docker.io/library/")
-"""What comes before `platform:local` and `toxiproxy:local`."""
-READY_WITHIN_S, CALL_WITHIN_S, LOOK_S = 300.0, 30.0, 0.2
+READY_WITHIN_S, CALL_WITHIN_S = 300.0, 30.0
 FORWARDING = re.compile(r"Forwarding from 127\.0\.0\.1:(\d+)")
-Document = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +33,7 @@ class Installed:
 
     def kubectl(self, *words: str, within_s: float = CALL_WITHIN_S) -> str:
         """What kubectl says on stdout. Fails the test when it fails."""
-        done = subprocess.run(self._command(*words), capture_output=True, text=True, timeout=within_s, check=False)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
+        return kubectl("--namespace", self.namespace, *words, within_s=within_s)
 
     def pods(self, app: str) -> list[Document]:
         """The pods of a component, without those that are told to end."""
@@ -61,8 +53,8 @@ class Installed:
     @contextmanager
     def forward(self, service: str, port: int) -> Iterator[int]:
         """A port on this machine that leads to one pod of a Service, for as long as that pod lives."""
-        command = self._command("port-forward", f"service/{service}", f":{port}")
-        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        forwarding = command("--namespace", self.namespace, "port-forward", f"service/{service}", f":{port}")
+        with subprocess.Popen(forwarding, stdout=subprocess.PIPE, text=True) as process:
             assert process.stdout is not None
             try:
                 told = FORWARDING.search(process.stdout.readline())
@@ -80,9 +72,6 @@ class Installed:
         """What a PostgreSQL server answers."""
         with self.forward(service, port) as local:
             return asyncio.run(_rows(local, query))
-
-    def _command(self, *words: str) -> list[str]:
-        return [str(KUBECTL), "--kubeconfig", KUBECONFIG, "--namespace", self.namespace, *words]
 
 
 async def _rows(port: int, query: str) -> list[tuple[Any, ...]]:
@@ -106,22 +95,6 @@ def installed(namespace: str, folder: Path, base: Path = ROOT / "manifests/platf
         yield Installed(namespace, folder, time.monotonic() - began)
     finally:
         platform.kubectl("delete", "namespace", namespace, "--ignore-not-found", within_s=READY_WITHIN_S)
-
-
-def until(what: str, look: Callable[[], bool], within_s: float = 60.0) -> float:
-    """Wait for a condition; returns how long it took. A server that is away is a condition that does not hold yet."""
-    began = time.monotonic()
-    while not _holds(look):
-        assert time.monotonic() - began < within_s, f"not within {within_s:g} s: {what}"
-        time.sleep(LOOK_S)
-    return time.monotonic() - began
-
-
-def _holds(look: Callable[[], bool]) -> bool:
-    try:
-        return look()
-    except (OSError, TimeoutError, httpx.HTTPError, asyncpg.PostgresError):
-        return False
 
 
 def _is_ready(pod: Document) -> bool:

@@ -15,7 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from interposed_rig import API, REDIS, Cluster, described, link, platform, wait_for
+from cluster_rig import KUBECONFIG, until
+from interposed_rig import API, REDIS, Cluster, described, link, platform
 
 from orchestrator.errors import HealFailed, RefusedError
 from orchestrator.faults.base import Receipt, Surroundings
@@ -26,12 +27,12 @@ from orchestrator.interposing.interposition import Interposition
 from orchestrator.interposing.links import InterposedLink
 from orchestrator.interposing.preparation import Preparation
 from orchestrator.ledger import Ledger
+from orchestrator.receipts import Receipts
 from orchestrator.targets.services import ServiceClient
 from orchestrator.targets.toxiproxy import Toxiproxy
 from probes.clock import SystemClock
 from probes.target import LinkRole, TargetDescription
 
-KUBECONFIG = os.environ.get("CLUSTER_KUBECONFIG", "")
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 CLOCK = SystemClock()
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,7 +41,7 @@ DELAY_MS = 400
 
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[Cluster]:
-    one = Cluster(KUBECONFIG)
+    one = Cluster("interposed")
     one.kubectl("create", "namespace", one.namespace)
     one.kubectl("label", "namespace", one.namespace, "chaos.media-gateway/enabled=true")
     try:
@@ -70,7 +71,7 @@ class Stage:
         self.description = description
         self.said: list[str] = []
         self.ledger = Ledger(folder / "ledger.jsonl")
-        self.preparation = Preparation(description, "run-1", self.ledger, CLOCK, self.said.append)
+        self.preparation = Preparation(description, "run-1", Receipts(self.ledger), CLOCK, self.said.append)
 
     @property
     def link(self) -> InterposedLink:
@@ -219,7 +220,7 @@ async def test_a_fault_on_an_interposed_http_link_is_felt_through_the_api_server
     await fault.close()
     assert await stage.preparation.end() is None
     assert cluster.get("service", "web")["spec"] == before["spec"]
-    wait_for(lambda: "web-chaos-upstream" not in services(cluster), "the second Service is still there")
+    until("the second Service is gone", lambda: "web-chaos-upstream" not in services(cluster))
 
 
 @pytest.mark.parametrize("call", ["create", "patch"])
@@ -326,11 +327,11 @@ def test_a_whole_run_that_is_killed_is_restored_by_its_guardian(cluster: Cluster
         words = [sys.executable, "-m", "chaostoolkit", "--no-version-check", "run", str(file)]
         run = subprocess.Popen(words, cwd=tmp_path, env=environment, stdout=said, stderr=said)
         try:
-            wait_for(lambda: spec(cluster, "web")["selector"] == {"app": "toxiproxy"}, "the run has not interposed")
+            until("the run has interposed", lambda: spec(cluster, "web")["selector"] == {"app": "toxiproxy"})
         finally:
             run.kill()
             run.wait()
         # Once its way back is in the ledger the guardian has nothing more to do.
-        wait_for(lambda: '"healed"' in ledger.read_text(), (tmp_path / "said").read_text())
+        until("its guardian has healed", lambda: '"healed"' in ledger.read_text())
     assert cluster.get("service", "web")["spec"] == before["spec"]
     assert "web-chaos-upstream" not in services(cluster)

@@ -9,17 +9,19 @@ import sys
 from collections.abc import Iterator
 
 import pytest
+from cluster_rig import KUBECONFIG, OURS, ROOT, until
 from job_rig import EXPERIMENTS, Job, started
-from platform_rig import KUBECONFIG, ROOT, Installed, installed, until
+from platform_rig import Installed, installed
 
 from sandbox.in_cluster import PORTS
 from sandbox.ports import REPLICAS
 
-OURS = bool(os.environ.get("CLUSTER_MAY_DRAIN"))
 pytestmark = pytest.mark.skipif(not (KUBECONFIG and OURS), reason="needs the test cluster, whose nodes may be entered and cut off")
 FAULTS_WITHIN_S, TOLD_WITHIN_S = 120.0, 180.0
 CLEAN_WITHIN_S = 20.0
 """Of the start of the container that heals. One whole heal may take two minutes where a target hangs; here none does."""
+VERY_LIGHTLY = {"CHAOS_LOAD_SCALE": "100"}
+"""10 requests/s: nothing is judged here, and the run must come to its faults on two cores."""
 AWAY_FROM_TOXIPROXY = {
     "podAntiAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": [
@@ -41,7 +43,7 @@ def job(platform: Installed) -> Iterator[Job]:
     """A run whose faults are there: two links are cut or slow, a replica is away."""
     platform.wait_ready()
     one = Job(f"killed-{secrets.token_hex(3)}", platform.namespace)
-    with started(one, EXPERIMENTS / "overlap.json", affinity=AWAY_FROM_TOXIPROXY):
+    with started(one, EXPERIMENTS / "overlap.json", VERY_LIGHTLY, affinity=AWAY_FROM_TOXIPROXY):
         one.started()
         until("two links are hit", lambda: len(links_hit(platform)) == 2, FAULTS_WITHIN_S)
         assert {receipt["kind"] for receipt in one.open_receipts()} >= {"link_latency", "partition"}

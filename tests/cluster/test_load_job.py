@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 import yaml
-from load_job_rig import IMAGE, WORKERS, Place, a_place, until
-from manifest_rig import ROOT, environment_kubeconfig
+from cluster_rig import KUBECONFIG, ROOT, until
+from load_job_rig import IMAGE, WORKERS, Place, a_place
 
 from orchestrator.errors import TargetError
 from orchestrator.faults.permissions import LOAD_JOB, LOAD_NAME
@@ -35,7 +35,7 @@ from steady_state.observations import NoteLine, Observation, RequestLine, RunLin
 from steady_state.outcomes import SERVED, Outcome
 from steady_state.recording import Recording, recording_of
 
-pytestmark = pytest.mark.skipif(not environment_kubeconfig(), reason="CLUSTER_KUBECONFIG names no cluster")
+pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 CLOCK = SystemClock(ahead_s=5000.0)
 """The run's clock: another than the nodes', which in the project's own cluster are one machine."""
 RATE_PER_S = 45.0
@@ -45,7 +45,7 @@ PROFILE = Profile(mix={"search": 1.0}, authenticated_ratio=0.0)
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    with a_place(environment_kubeconfig(), tmp_path_factory.mktemp("identities")) as found:
+    with a_place(tmp_path_factory.mktemp("identities")) as found:
         yield found
 
 
@@ -250,5 +250,5 @@ def test_the_guardian_of_a_run_that_is_killed_takes_its_load_away(place: Place, 
         finally:
             run.kill()
             run.wait()
-        until((tmp_path / "said").read_text(), lambda: '"healed"' in ledger.read_text())
+        until("its guardian has healed", lambda: '"healed"' in ledger.read_text())
     assert place.of_load("jobs") == []

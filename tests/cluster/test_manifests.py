@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 import yaml
-from manifest_rig import IMAGES, ORCHESTRATOR, PLATFORM, ROOT, WITHIN_S, Installed, environment_kubeconfig, moved, rendered, until
+from cluster_rig import IMAGES, KUBECONFIG, ROOT, until
+from manifest_rig import ORCHESTRATOR, PLATFORM, WITHIN_S, Installed, moved, rendered
 
 from orchestrator.faults.kinds import KINDS
 from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, OBSERVER, Permission, of_a_run
@@ -23,7 +24,7 @@ from orchestrator.targets.lease import LeaseClient
 from probes.clock import SystemClock
 from probes.target import Kubernetes
 
-pytestmark = pytest.mark.skipif(not environment_kubeconfig(), reason="CLUSTER_KUBECONFIG names no cluster")
+pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 EVERYBODY = {"selfsubjectaccessreviews", "selfsubjectrulesreviews", "selfsubjectreviews"}
 """What Kubernetes lets any identity create: questions about itself."""
 INJECTOR = {*of_a_run(mirrored=True), *(one for kind in KINDS.values() for one in kind.needs)}
@@ -50,7 +51,7 @@ exit 1
 def installed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     """An overlay, sent for real to namespaces of the test. Its Job is suspended, as the CronJob is: the image is nowhere."""
     tag = secrets.token_hex(3)
-    there = Installed(environment_kubeconfig(), f"chaos-test-platform-{tag}", f"chaos-test-{tag}", tmp_path_factory.mktemp("identities"))
+    there = Installed(f"chaos-test-platform-{tag}", f"chaos-test-{tag}", tmp_path_factory.mktemp("identities"))
     documents = moved(rendered(request.param), {PLATFORM: there.platform, ORCHESTRATOR: there.orchestrator})
     for document in documents:
         if document["kind"] == "Job":
@@ -225,11 +226,11 @@ def test_the_dry_run_names_the_verb_that_is_missing(installed: Installed, tmp_pa
     installed.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(without(missing, roles(installed))))
     try:
         # The authorizer hears of it by a watch of its own, a moment later.
-        until(lambda: refusals(identity, tmp_path), f"the dry run misses {missing}")
+        until(f"the dry run misses {missing}", lambda: refusals(identity, tmp_path))
         assert refusals(identity, tmp_path) == [f"refused: our identity may not {missing} in namespace {installed.platform}"]
     finally:
         installed.kubectl("apply", "-f", "-", given=yaml.safe_dump_all(roles(installed)))
-        until(lambda: not refusals(identity, tmp_path), "the dry run misses nothing")
+        until("the dry run misses nothing", lambda: not refusals(identity, tmp_path))
 
 
 def roles(installed: Installed) -> list[dict[str, Any]]:
@@ -289,7 +290,7 @@ def test_the_pod_is_admitted_writes_where_it_may_and_finds_its_folder_again(inst
         if volume.pop("persistentVolumeClaim", None):
             volume["emptyDir"] = {}
     installed.kubectl("apply", "-f", "-", given=yaml.safe_dump(job))
-    until(lambda: json.loads(job_status(installed)).get("succeeded"), "the pod ends well the second time")
+    until("the pod ends well the second time", lambda: json.loads(job_status(installed)).get("succeeded"))
     said = installed.kubectl("-n", installed.orchestrator, "logs", "job/once-more")
     assert said.strip() == "begun before"
 

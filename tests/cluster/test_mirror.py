@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from manifest_rig import ORCHESTRATOR, PLATFORM, Installed, environment_kubeconfig, moved, rendered
+from cluster_rig import KUBECONFIG
+from manifest_rig import ORCHESTRATOR, PLATFORM, Installed, moved, rendered
 from mirror_cases import CASES, Scene
 
-pytestmark = pytest.mark.skipif(not environment_kubeconfig(), reason="CLUSTER_KUBECONFIG names no cluster")
+pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 REPLICAS = 3
 """Asked for, not made: the pods' image is nowhere."""
 
@@ -19,7 +20,7 @@ REPLICAS = 3
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
     tag = secrets.token_hex(3)
-    there = Installed(environment_kubeconfig(), f"chaos-test-platform-{tag}", f"chaos-test-{tag}", tmp_path_factory.mktemp("identities"))
+    there = Installed(f"chaos-test-platform-{tag}", f"chaos-test-{tag}", tmp_path_factory.mktemp("identities"))
     wanted = [one for one in rendered("managed") if one["kind"] in ("Namespace", "ServiceAccount", "Role", "RoleBinding")]
     labels = {"app": "db"}
     pod = {

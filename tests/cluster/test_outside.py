@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import shutil
 import subprocess
@@ -12,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from outside_rig import ROOT, Outside, node_port
-from platform_rig import KUBECONFIG, Installed, installed
+from cluster_rig import KUBECONFIG, OURS, ROOT
+from outside_rig import Outside, node_port
+from platform_rig import Installed, installed
 
-OURS = bool(os.environ.get("CLUSTER_MAY_DRAIN"))
 pytestmark = pytest.mark.skipif(not (KUBECONFIG and OURS), reason="needs the test cluster, whose control machine is the outside")
 SMOKE = str(ROOT / "experiments/smoke.json")
 RUN_WITHIN_S, PLAN_WITHIN_S = 240.0, 60.0

@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import pytest
 import redis
-from platform_rig import CALL_WITHIN_S, KUBECONFIG, Installed, installed, until
+from cluster_rig import KUBECONFIG, until
+from platform_rig import CALL_WITHIN_S, Installed, installed
 
 from sandbox.in_cluster import LINK_PORTS, PORTS
 from sandbox.ports import REPLICAS, SERVICES

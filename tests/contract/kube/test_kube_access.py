@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import kubernetes
 import pytest
@@ -12,7 +13,7 @@ from kubernetes import client
 from kubernetes.client.exceptions import ApiException
 
 
-@pytest.mark.parametrize("authorization", ["Bearer wrong", ""])
+@pytest.mark.parametrize("authorization", ["Bearer wrong", "Bearer wr\xf6ng", ""])
 def test_a_stranger_is_refused_everywhere(kube: Kube, authorization: str) -> None:
     """A wrong token is 401; without any the server says 401, or 403 where it gives strangers a name."""
     for path in ("pods", "pods/db-0/proxy/", "pods/db-0/log", "secrets"):
@@ -118,11 +119,46 @@ def test_reviews_say_what_a_role_allows(kube: Kube, reader: client.ApiClient) ->
     assert not allowed(reader, "default", "list", "pods")
 
 
+def test_kubectl_is_told_what_a_role_allows(kube: Kube, reader: client.ApiClient) -> None:
+    configuration = reader.configuration
+    token = configuration.api_key["authorization"].removeprefix("Bearer ")
+    identity = ("--kubeconfig=/dev/null", f"--server={configuration.host}", f"--certificate-authority={configuration.ssl_ca_cert}")
+    asking = (*identity, f"--token={token}", "-n", kube.namespace, "auth", "can-i")
+    assert kube.kubectl(*asking, "list", "pods").strip() == "yes"
+    assert kube.kubectl(*asking, "delete", "pods", code=1).strip() == "no"
+
+
 def test_a_role_that_is_taken_away_allows_nothing_more(kube: Kube, reader: client.ApiClient) -> None:
     rbac = client.RbacAuthorizationV1Api(kube.api)
     rbac.patch_namespaced_role("reader", kube.namespace, {"rules": []})
     wait_for(lambda: not allowed(reader, kube.namespace, "list", "pods"))
     refused(403, "Forbidden", client.CoreV1Api(reader).list_namespaced_pod, kube.namespace)
+
+
+REFERENCE = {"apiGroup": "rbac.authorization.k8s.io", "kind": "Role", "name": "reader"}
+
+
+@pytest.mark.parametrize(
+    ("field", "binding"),
+    [
+        ("roleRef", {}),
+        ("roleRef.kind", {"roleRef": REFERENCE | {"kind": "Deployment"}}),
+        ("roleRef.name", {"roleRef": REFERENCE | {"name": ""}}),
+        ("subjects[0].kind", {"roleRef": REFERENCE, "subjects": [{"kind": "Robot", "name": "r2"}]}),
+        ("subjects[0].name", {"roleRef": REFERENCE, "subjects": [{"kind": "ServiceAccount", "name": "", "namespace": "default"}]}),
+    ],
+)
+def test_a_binding_without_a_role_or_a_subject_that_can_be_is_refused(kube: Kube, field: str, binding: dict[str, Any]) -> None:
+    create = client.RbacAuthorizationV1Api(kube.api).create_namespaced_role_binding
+    status = refused(422, "Invalid", create, kube.namespace, {"metadata": {"name": "bound"}} | binding)
+    assert field in status["message"]
+
+
+def test_a_binding_keeps_its_role(kube: Kube, reader: client.ApiClient) -> None:
+    patch = client.RbacAuthorizationV1Api(kube.api).patch_namespaced_role_binding
+    status = refused(422, "Invalid", patch, "reader", kube.namespace, {"roleRef": REFERENCE | {"name": "other"}})
+    assert "cannot change roleRef" in status["message"]
+    assert allowed(reader, kube.namespace, "list", "pods")
 
 
 def test_a_token_goes_with_its_account(kube: Kube) -> None:

@@ -5,12 +5,23 @@ from pathlib import Path
 
 import kube_objects as objects
 import pytest
-from backends import MAY_DRAIN, REAL
+from backends import MAY_DRAIN, REAL, deviates
 from chaosk8s.deployment.actions import create_deployment, delete_deployment, rollout_deployment, scale_deployment
-from chaosk8s.deployment.probes import deployment_available_and_healthy, deployment_fully_available, deployment_not_fully_available
+from chaosk8s.deployment.probes import (
+    deployment_available_and_healthy,
+    deployment_fully_available,
+    deployment_not_fully_available,
+    deployment_partially_available,
+)
 from chaosk8s.node.actions import cordon_node, drain_nodes, uncordon_node
-from chaosk8s.node.probes import get_nodes, nodes_must_be_healthy
-from chaosk8s.pod.actions import delete_pods, terminate_pods
+from chaosk8s.node.probes import (
+    all_nodes_must_be_ready_to_schedule,
+    get_all_node_status_conditions,
+    get_nodes,
+    nodes_must_be_healthy,
+    verify_nodes_condition,
+)
+from chaosk8s.pod.actions import delete_pods, exec_in_pods, terminate_pods
 from chaosk8s.pod.probes import (
     all_pods_healthy,
     count_min_pods,
@@ -93,12 +104,22 @@ def test_log_probes(kube: Kube) -> None:
     assert set(logs) == {"db-0", "db-1", "db-2"}
 
 
+@deviates("What is not there")
+def test_a_command_is_executed_in_pods(kube: Kube) -> None:
+    [container] = kube.pod("db-0").spec.containers
+    ran = exec_in_pods(cmd="echo heard", label_selector="app=db", ns=kube.namespace, all=True, container_name=container.name)
+    assert {(one["pod_name"], one["exit_code"], one["stdout"].strip()) for one in ran} == {
+        (f"db-{number}", 0, "heard") for number in range(3)
+    }
+
+
 def test_deployments(kube: Kube) -> None:
     name, ns = "web", kube.namespace
     scale_deployment(name=name, replicas=1, ns=ns)
     kube.settle(name, 1)
     assert deployment_available_and_healthy(name=name, ns=ns) is True
     assert deployment_fully_available(name=name, ns=ns, timeout=60) is True
+    assert deployment_partially_available(name=name, ns=ns) is True
     [before] = kube.pods(name)
     rollout_deployment(name=name, ns=ns)
     wait_for(lambda: before.metadata.name not in {pod.metadata.name for pod in kube.settle(name, 1)})
@@ -143,8 +164,16 @@ def test_services(kube: Kube, tmp_path: Path) -> None:
         service_is_initialized(name="second", ns=ns)
 
 
-def test_a_node_is_cordoned_and_uncordoned(kube: Kube) -> None:
+def test_node_probes() -> None:
     assert nodes_must_be_healthy() is True
+    assert all_nodes_must_be_ready_to_schedule() is True
+    assert verify_nodes_condition(condition_type="Ready", condition_value="True") is True
+    assert verify_nodes_condition(condition_type="Ready", condition_value="False") is False
+    names = {one["metadata"]["name"] for one in get_nodes()["items"]}
+    assert {one["name"]: one["Ready"] for one in get_all_node_status_conditions()} == dict.fromkeys(names, "True")
+
+
+def test_a_node_is_cordoned_and_uncordoned(kube: Kube) -> None:
     node = kube.pods("web")[0].spec.node_name
     assert node in {one["metadata"]["name"] for one in get_nodes()["items"]}
     try:
