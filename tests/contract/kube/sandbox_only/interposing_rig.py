@@ -199,7 +199,7 @@ Ask = Callable[[], Awaitable[object]]
 @asynccontextmanager
 async def held(place: Place, name: str) -> AsyncIterator[Ask]:
     """A connection of the application that stays open, for it is busy; each call asks something more on it."""
-    lock = asyncio.Lock()
+    lock, over = asyncio.Lock(), asyncio.Event()
     async with opened(place, name) as ask:
 
         async def ask_alone() -> None:
@@ -208,7 +208,7 @@ async def held(place: Place, name: str) -> AsyncIterator[Ask]:
 
         async def keep() -> None:
             with suppress(Exception):
-                while True:
+                while not over.is_set():
                     await ask_alone()
                     await asyncio.sleep(0.5)
 
@@ -216,6 +216,7 @@ async def held(place: Place, name: str) -> AsyncIterator[Ask]:
         try:
             yield ask_alone
         finally:
+            over.set()
             keeping.cancel()
             await asyncio.gather(keeping, return_exceptions=True)
 
@@ -252,8 +253,11 @@ async def took_s(ask: Ask) -> float:
 async def application(place: Place, name: str) -> AsyncIterator[None]:
     """Asks all the time, each time on a new connection; what fails is its own affair."""
 
+    over = asyncio.Event()
+
     async def loop() -> None:
-        while True:
+        # A client library may take a cancellation for an error of its own, which is suppressed here: the event ends the loop then, too.
+        while not over.is_set():
             with suppress(Exception):
                 async with opened(place, name) as ask:
                     await ask()
@@ -263,6 +267,7 @@ async def application(place: Place, name: str) -> AsyncIterator[None]:
     try:
         yield
     finally:
+        over.set()
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
