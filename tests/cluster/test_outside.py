@@ -17,7 +17,7 @@ from platform_rig import Installed, installed
 
 pytestmark = pytest.mark.skipif(not (KUBECONFIG and OURS), reason="needs the test cluster, whose control machine is the outside")
 SMOKE = str(ROOT / "experiments/smoke.json")
-RUN_WITHIN_S, PLAN_WITHIN_S = 240.0, 60.0
+RUN_WITHIN_S = 240.0
 
 
 @pytest.fixture(scope="module")
@@ -30,16 +30,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
         yield there
 
 
-def test_one_replica_fails_and_what_cannot_be_reached_is_refused_by_name(platform: Installed, tmp_path: Path) -> None:
+def test_one_replica_fails(platform: Installed, tmp_path: Path) -> None:
     outside = Outside(tmp_path)
-    inside_only = f"http://api-gateway.{platform.namespace}.svc:8080"
-    planned = outside.command(outside.target(platform, inside_only), "orchestrator", "plan", SMOKE, within_s=PLAN_WITHIN_S)
-    assert planned.returncode == 3, planned.stdout + planned.stderr
-    assert inside_only in planned.stdout + planned.stderr
-
     target = outside.target(platform, node_port(platform))
-    planned = outside.command(target, "orchestrator", "plan", SMOKE, within_s=PLAN_WITHIN_S)
-    assert planned.returncode == 0, planned.stdout + planned.stderr
     ran = outside.command(target, "orchestrator", "gate", SMOKE, within_s=RUN_WITHIN_S)
     said = ran.stdout[-3000:] + ran.stderr[-3000:]
     print(said.splitlines()[-1])

@@ -10,12 +10,14 @@ import secrets
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 import redis
-from cluster_rig import KUBECONFIG, until
+from cluster_rig import KUBECONFIG, OURS, ROOT, until
+from outside_rig import Outside, node_port
 from platform_rig import CALL_WITHIN_S, Installed, installed
 
 from sandbox.in_cluster import LINK_PORTS, PORTS
@@ -25,7 +27,7 @@ from sandbox.state import password
 pytestmark = pytest.mark.skipif(not KUBECONFIG, reason="CLUSTER_KUBECONFIG names no cluster")
 STREAMING = "select application_name from pg_stat_replication where state = 'streaming'"
 CONTENT = 10_000
-PERIOD_S = 0.05
+PERIOD_S, PLAN_WITHIN_S = 0.05, 60.0
 FOLLOWED_WITHIN_S = 180.0
 """A lost primary is noticed after three looks of the replicas' liveness probe, 10 s apart; then they copy the new one."""
 KILL_ERROR_RATIO = 0.05
@@ -162,6 +164,19 @@ def test_search_says_that_it_is_degraded_while_the_link_to_qdrant_is_down(platfo
             toxiproxy.post("/proxies/qdrant", json={"enabled": True}).raise_for_status()
     assert (answer.status_code, answer.headers.get("X-Degraded")) == (200, "keyword")
     until("search is whole again", lambda: "X-Degraded" not in searched(gateway).headers)
+
+
+@pytest.mark.skipif(not OURS, reason="needs the test cluster, whose control machine is the outside")
+def test_from_outside_a_run_is_planned_by_node_port_and_an_address_of_the_inside_is_refused_by_name(
+    platform: Installed, tmp_path: Path
+) -> None:
+    outside, smoke = Outside(tmp_path), str(ROOT / "experiments/smoke.json")
+    inside_only = f"http://api-gateway.{platform.namespace}.svc:{PORTS['api-gateway']}"
+    refused = outside.command(outside.target(platform, inside_only), "orchestrator", "plan", smoke, within_s=PLAN_WITHIN_S)
+    assert refused.returncode == 3, refused.stdout + refused.stderr
+    assert f"refused: the gateway cannot be reached: GET {inside_only}/" in refused.stdout
+    planned = outside.command(outside.target(platform, node_port(platform)), "orchestrator", "plan", smoke, within_s=PLAN_WITHIN_S)
+    assert planned.returncode == 0, planned.stdout + planned.stderr
 
 
 def test_a_killed_discovery_pod_is_replaced_while_requests_go_on(platform: Installed, gateway: httpx.Client) -> None:

@@ -178,6 +178,25 @@ def test_cordon_and_a_drain_of_our_pods(kube: Kube) -> None:
     assert not there & {pod.metadata.name for pod in kube.settle("web", 2)}
 
 
+def test_a_drain_waits_in_vain_where_a_budget_refuses(kube: Kube, tmp_path: Path) -> None:
+    budget = tmp_path / "budget.json"
+    budget.write_text(json.dumps(objects.budget("web", least=2)))
+    node = kube.pods("web")[0].spec.node_name
+    there = {pod.metadata.name for pod in kube.pods("web")}
+    ours = f"app=web,suite={kube.namespace}"
+    try:
+        kube.kubectl("apply", "-f", str(budget))
+        wait_for(lambda: kube.kubectl("get", "pdb", "web", "-o", "jsonpath={.status.expectedPods}/{.status.disruptionsAllowed}") == "2/0")
+        for name in there:
+            kube.kubectl("label", "pod", name, f"suite={kube.namespace}", "--overwrite")
+        said = kube.kubectl("drain", node, "--pod-selector", ours, "--ignore-daemonsets", "--timeout=4s", code=1)
+        assert "Cannot evict pod as it would violate the pod's disruption budget." in said
+        assert {pod.metadata.name for pod in kube.pods("web")} == there
+    finally:
+        kube.kubectl("uncordon", node)
+        kube.kubectl("delete", "pdb", "web")
+
+
 def test_create_by_words(kube: Kube) -> None:
     """These are sent as protobuf."""
     kube.kubectl("create", "configmap", "worded", "--from-literal=a=1")

@@ -66,6 +66,21 @@ def test_initial_events_end_with_a_bookmark(kube: Kube) -> None:
     kube.core.delete_namespaced_config_map("first", kube.namespace)
 
 
+def test_a_bookmark_says_how_far_a_watch_has_come_and_nothing_else(kube: Kube) -> None:
+    """A real API server promises none in so short a time."""
+    listed = kube.core.list_namespaced_config_map(kube.namespace, label_selector="marked=yes")
+    kube.core.create_namespaced_config_map(kube.namespace, config_map("marked", marked="yes"))
+    query = f"watch=true&labelSelector=marked%3Dyes&allowWatchBookmarks=true&resourceVersion={listed.metadata.resource_version}"
+    events = lines(kube, f"/api/v1/namespaces/{kube.namespace}/configmaps?{query}&timeoutSeconds=4")
+    kube.core.delete_namespaced_config_map("marked", kube.namespace)
+    revisions = [int(event["object"]["metadata"]["resourceVersion"]) for event in events]
+    assert (events[0]["type"], revisions) == ("ADDED", sorted(revisions))
+    for event in events[1:]:
+        assert (event["type"], event["object"]["kind"]) == ("BOOKMARK", "ConfigMap")
+        assert "name" not in event["object"]["metadata"]
+        assert "data" not in event["object"]
+
+
 def test_a_watch_from_a_forgotten_revision_is_410(kube: Kube) -> None:
     """Events are the kind whose watches no real API server answers from memory."""
     path = f"/api/v1/namespaces/{kube.namespace}/events?watch=true&resourceVersion=1&timeoutSeconds=5"

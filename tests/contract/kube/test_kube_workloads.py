@@ -168,6 +168,24 @@ def test_a_deployment_takes_its_pods_along_unless_they_are_orphaned(kube: Kube) 
     wait_for(lambda: not kube.pods("owner"))
 
 
+def test_an_owner_that_is_deleted_in_the_foreground_waits_for_what_it_owns(kube: Kube) -> None:
+    template = kube.backend.maker.template("waiting", free_port())
+    kube.apps.create_namespaced_deployment(kube.namespace, objects.workload("Deployment", "waiting", 1, template))
+    kube.settle("waiting", 1)
+    kube.apps.delete_namespaced_deployment("waiting", kube.namespace, propagation_policy="Foreground")
+    seen: list[tuple[bool, list[str]]] = []
+
+    def gone() -> bool:
+        found = kube.apps.list_namespaced_deployment(kube.namespace, field_selector="metadata.name=waiting").items
+        seen.extend((one.metadata.deletion_timestamp is not None, one.metadata.finalizers) for one in found)
+        return not found
+
+    wait_for(gone)
+    assert kube.pods("waiting") == []
+    assert seen
+    assert all(one == (True, ["foregroundDeletion"]) for one in seen)
+
+
 def replica_sets(kube: Kube, app: str) -> list[Any]:
     return list(kube.apps.list_namespaced_replica_set(kube.namespace, label_selector=f"app={app}").items)
 
