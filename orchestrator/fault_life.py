@@ -26,8 +26,9 @@ HEAL_S = 3 * CALL_S
 PROOF_WITHIN_S = 10.0
 """Source: design 6, felt within 10 s."""
 PROOF_PERIOD_S = 0.1
-STILL_FELT_LEAD_S = 3.0
-"""Before the end of a hold: longer than a canary of a link waits in vain, so that the heal is not late for it."""
+STILL_FELT_LEAD_S = 6.0
+"""Before the end of a hold: two canaries of a link may wait in vain (2 s each, and half of that in the client)."""
+UNSEEN = "no look succeeded"
 GRADES = ("acknowledged", "read_back", "felt")
 
 T = TypeVar("T")
@@ -178,11 +179,13 @@ class FaultLife:
             await self._wait_until(end)
         finally:
             looking.cancel()
-            await asyncio.gather(looking, return_exceptions=True)
+            (outcome,) = await asyncio.gather(looking, return_exceptions=True)
+        if isinstance(outcome, Exception):
+            raise outcome
 
     async def _prove(self, receipt: Receipt, step: Step, until: float) -> None:
         """Look until the effect is felt or the time for it is over; record the best proof, also when the hold ends first."""
-        best = Proof("acknowledged", "no look succeeded")
+        best = Proof("acknowledged", UNSEEN)
         try:
             while best.grade != "felt" and self.clock.now() < until and not self.aborted.is_set():
                 best = max(best, await self._look(receipt), key=lambda proof: GRADES.index(proof.grade))

@@ -14,7 +14,7 @@ from orchestrator.healing import AGAIN, Leftover, heal, leftovers
 from orchestrator.mirrored_heal import heal_mirrored, look
 from orchestrator.progress import announce
 from orchestrator.run_directory import RUNS, RunDirectory, run_directories
-from orchestrator.targeting import chosen_platform, described
+from orchestrator.targeting import described, platform_to_heal
 from probes.clients.unreachable import Unreachable
 from probes.clock import SystemClock
 from probes.target import TargetDescription
@@ -55,7 +55,7 @@ def _handled(directory: RunDirectory, *, look_only: bool) -> list[Leftover]:
 
 def _platform(target: str | None) -> TargetDescription | None:
     """The description of CHAOS_TARGET, if it is the one that is meant. Raises PlanError when it cannot be read."""
-    platform = chosen_platform(os.environ)
+    platform = platform_to_heal(os.environ)
     return platform if platform is not None and target in (None, platform.name) else None
 
 
@@ -90,7 +90,7 @@ def _has_receipts(directory: RunDirectory) -> bool:
 def _target_of(directory: RunDirectory) -> str:
     """Its name; where it cannot be read, it may be the one that is meant."""
     try:
-        return described(directory.target.read_text(encoding="utf-8"), source=str(directory.target)).name
+        return described(directory.target.read_text(encoding="utf-8"), source=str(directory.target), strict=False).name
     except (OSError, OrchestratorError):
         return UNKNOWN
 

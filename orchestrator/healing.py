@@ -80,7 +80,7 @@ async def heal(directory: RunDirectory, clock: Clock) -> list[Leftover]:
             # A run that ended before it had one has no receipts, and nothing to tell.
             trouble, remedy = f"{directory.target} is missing", BY_HAND.format(ledger=directory.ledger)
             return [told(directory.run_id, receipt, "left", trouble, remedy) for receipt in receipts]
-        description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
+        description = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target), strict=False)
         if _sandbox_is_gone(directory, description):
             return [_gone(directory, ledger, receipt) for receipt in receipts]
         keeping = asyncio.create_task(_keep_lease(directory, description, clock))

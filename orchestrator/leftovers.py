@@ -40,7 +40,7 @@ async def mirrored_leftovers(description: TargetDescription) -> list[str]:
 def _same_target(directory: RunDirectory, description: TargetDescription) -> bool:
     """By its gateway: names are chosen by people. What cannot be read may be the same."""
     try:
-        earlier = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target))
+        earlier = described(directory.target.read_text(encoding="utf-8"), source=str(directory.target), strict=False)
     except (OSError, OrchestratorError):
         return True
     return earlier.gateway_url == description.gateway_url

@@ -17,7 +17,7 @@ from orchestrator.progress import announce
 from orchestrator.report import terminal
 from orchestrator.report.writing import write_reports
 from orchestrator.run_directory import RUNS, RunDirectory, create_run_directory, run_directories
-from orchestrator.targeting import chosen_platform
+from orchestrator.targeting import platform_to_heal
 from probes.clients.unreachable import Unreachable
 from probes.clock import SystemClock
 from steady_state.recording import RecordingError
@@ -48,7 +48,7 @@ def _orphans() -> int | None:
 
     None also where its run still goes, or where the target cannot be asked: then the gate refuses, with the reason.
     """
-    platform = chosen_platform(os.environ)
+    platform = platform_to_heal(os.environ)
     if platform is None:
         return None
     clock = SystemClock()

@@ -28,8 +28,8 @@ def looks(plan: Plan, description: TargetDescription, clock: Clock) -> Iterator[
         yield "the origin of the test devices", _answers(description.delivery.origin, "/time/0")
     yield from _stores(description)
     yield from _breakers(description)
-    for workload, port, path in _pages(description):
-        yield f"{path} of {workload}", _tell(description, clock, workload, port, path)
+    for page, must_be_ok in _pages(description).items():
+        yield f"{page[2]} of {page[0]}", _tell(description, clock, page, must_be_ok=must_be_ok)
     for name in dict.fromkeys(fault.settings.role for fault in plan.faults):
         role = description.roles[name]
         if isinstance(role, ReplicaRole):
@@ -50,18 +50,21 @@ def _breakers(description: TargetDescription) -> Iterator[Look]:
     urls = {source.url: source.name for source in description.breakers if isinstance(source, PageSource) and source.url}
     for url, name in urls.items():
         yield f"the page of {name}", _answers(url, "")
-    for url in dict.fromkeys(source.url for source in description.breakers if isinstance(source, CopySource)):
-        yield "the store of copied breakers", _counts(url)
+    copies = {source.url: source.key for source in description.breakers if isinstance(source, CopySource)}
+    for url, key in copies.items():
+        yield "the store of copied breakers", _holds(url, key)
 
 
-def _pages(description: TargetDescription) -> list[tuple[str, str, str]]:
-    """Workload, port and path of every page that is read in pods, each once."""
+def _pages(description: TargetDescription) -> dict[tuple[str, str, str], bool]:
+    """Workload, port and path of every page that is read in pods, each once; whether it must be answered with 200 to be read."""
     breakers = [source for source in description.breakers if isinstance(source, PageSource) and source.workload]
-    return list(dict.fromkeys((one.workload, one.port, one.path) for one in (*breakers, *description.calls, *description.fallbacks)))
+    pages = {(one.workload, one.port, one.path): False for one in breakers}
+    return pages | {(one.workload, one.port, one.path): True for one in (*description.calls, *description.fallbacks)}
 
 
-async def _tell(description: TargetDescription, clock: Clock, workload: str, port: str, path: str) -> None:
+async def _tell(description: TargetDescription, clock: Clock, page: tuple[str, str, str], *, must_be_ok: bool) -> None:
     """Every ready pod of the workload has the page."""
+    workload, port, path = page
     async with _reader(description, clock) as kube:
         resource = description.workloads.get(workload)
         if resource is None:
@@ -72,7 +75,7 @@ async def _tell(description: TargetDescription, clock: Clock, workload: str, por
             raise Unreachable(f"workload {workload}", "none of its pods is ready")
         for pod in pods:
             answer = await kube.pod_get(pod.name, pod.port(port), path, timeout_s=WITHIN_S)
-            if answer.status != OK:
+            if must_be_ok and answer.status != OK:
                 raise Unreachable(f"pod {pod.name}", f"it answers {answer.status}", status=answer.status)
 
 
@@ -105,5 +108,13 @@ async def _counts(url: str) -> None:
     reader = RedisReader(url, timeout_s=WITHIN_S)
     try:
         await reader.counters()
+    finally:
+        await reader.close()
+
+
+async def _holds(url: str, key: str) -> None:
+    reader = RedisReader(url, timeout_s=WITHIN_S)
+    try:
+        await reader.get(key)
     finally:
         await reader.close()

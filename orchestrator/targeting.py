@@ -45,16 +45,16 @@ def choose(environment: Mapping[str, str]) -> Choice:
     )
 
 
-def chosen_platform(environment: Mapping[str, str]) -> TargetDescription | None:
+def platform_to_heal(environment: Mapping[str, str]) -> TargetDescription | None:
     """What CHAOS_TARGET describes; None for a sandbox. Raises PlanError."""
     name = environment.get("CHAOS_TARGET") or SANDBOX
-    return None if name == SANDBOX else described(_read(name), source=name)
+    return None if name == SANDBOX else described(_read(name), source=name, strict=False)
 
 
-def described(text: str, *, source: str) -> TargetDescription:
-    """The description. Raises PlanError."""
+def described(text: str, *, source: str, strict: bool = True) -> TargetDescription:
+    """The description; not `strict` for a heal. Raises PlanError."""
     try:
-        return load_description(text, source=source)
+        return load_description(text, source=source, strict=strict)
     except TargetDescriptionError as error:
         raise PlanError("CHAOS_TARGET", str(error), "mend the target description") from error
 

@@ -1,6 +1,6 @@
-"""Secrets of a target description: the file names them as ${NAME}, and their values come from the environment alone.
+"""Secrets of a target description: the address of a database names them as ${NAME}, and their values come from the environment alone.
 
-So a run's copy of the file holds none, whatever the platform's addresses need.
+So a run's copy of the file holds none. Elsewhere ${NAME} means nothing: other texts show in messages and in process arguments.
 """
 
 from __future__ import annotations
@@ -11,39 +11,44 @@ from typing import Any
 from urllib.parse import quote
 
 _NAMED = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_WRITTEN = re.compile(r"^[a-z][a-z0-9+.-]*://([^/?#@\s]*:(?!\$\{)[^/?#@\s]+@|\S*[?&]password=(?!\$\{))", re.IGNORECASE)
-"""An address with a password that is not named but there: before the host, or among its parameters."""
-_HTTP_USER = re.compile(r"^https?://[^/?#\s]*@", re.IGNORECASE)
+_DATABASE = re.compile(r"^(redis|rediss|postgres|postgresql)://", re.IGNORECASE)
+_USER = re.compile(r"^[a-z]+://(?P<user>.*)@", re.IGNORECASE)
+"""What stands before the last @: an address has no other one behind its host."""
+_PARAMETER = re.compile(r"[?&]\w*password=(?P<password>[^&]*)", re.IGNORECASE)
 
 
-def filled(value: Any, environment: Mapping[str, str], key: str = "") -> Any:
-    """The document with every ${NAME} replaced. Raises ValueError with the key and what to do, never with a value."""
+def filled(value: Any, environment: Mapping[str, str], *, strict: bool = True, key: str = "") -> Any:
+    """The document with every ${NAME} in the address of a database replaced, percent-encoded.
+
+    Raises ValueError with the key and what to do, never with a value, where a name has none or a password stands in the file. Not
+    `strict`: such addresses stay as they are.
+    """
     match value:
         case dict():
-            return {name: filled(one, environment, f"{key}.{name}".lstrip(".")) for name, one in value.items()}
+            return {name: filled(one, environment, strict=strict, key=f"{key}.{name}".lstrip(".")) for name, one in value.items()}
         case list():
-            return [filled(one, environment, f"{key}.{number}") for number, one in enumerate(value)]
+            return [filled(one, environment, strict=strict, key=f"{key}.{number}") for number, one in enumerate(value)]
         case str():
-            return _filled_text(value, environment, key)
+            if strict and (refusal := _refusal(value, environment)):
+                raise ValueError(f"{key}: {refusal}")
+            return _NAMED.sub(lambda found: _value(found, environment), value) if _DATABASE.match(value) else value
         case _:
             return value
 
 
-def _filled_text(text: str, environment: Mapping[str, str], key: str) -> str:
-    if _HTTP_USER.match(text):
-        raise ValueError(f"{key}: an HTTP address with a user and a password would be shown in messages: leave them out")
-    if _WRITTEN.match(text):
-        raise ValueError(f"{key}: a password stands in the file: write ${{NAME}} in its place and set NAME in the environment")
+def _refusal(text: str, environment: Mapping[str, str]) -> str:
+    """Why the address cannot be used; empty where it can."""
+    user = found["user"] if (found := _USER.match(text)) else ""
+    if re.match(r"https?://[^/?#]*@", text, re.IGNORECASE):
+        return "an HTTP address with a user would be shown in messages: leave the user out"
+    if not _DATABASE.match(text):
+        return ""
+    passwords = [user.partition(":")[2], *(one["password"] for one in _PARAMETER.finditer(text))]
+    if any(one and not _NAMED.fullmatch(one) for one in passwords):
+        return "a password stands in the file: write ${NAME} in its place and set NAME in the environment"
     missing = [name for name in _NAMED.findall(text) if name not in environment]
-    if missing:
-        raise ValueError(f"{key}: {missing[0]} is missing: set it in the environment")
-    # Before the host of an address the value is a password, which may hold any character.
-    user, at, rest = text.rpartition("@") if "://" in text else ("", "", text)
-    return _replaced(user, environment, quoted=True) + at + _replaced(rest, environment, quoted=False)
+    return f"{missing[0]} is missing: set it in the environment" if missing else ""
 
 
-def _replaced(text: str, environment: Mapping[str, str], *, quoted: bool) -> str:
-    def value(found: re.Match[str]) -> str:
-        return quote(environment[found[1]], safe="") if quoted else environment[found[1]]
-
-    return _NAMED.sub(value, text)
+def _value(found: re.Match[str], environment: Mapping[str, str]) -> str:
+    return quote(environment[found[1]], safe="") if found[1] in environment else found[0]

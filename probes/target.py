@@ -407,13 +407,13 @@ def _in_pods(sources: list[BreakerSource]) -> list[str]:
     return [source.name for source in sources if not isinstance(source, CopySource) and source.workload]
 
 
-def load_description(text: str, *, source: str) -> TargetDescription:
+def load_description(text: str, *, source: str, strict: bool = True) -> TargetDescription:
     """Parse and validate a description, with values of the environment where it says ${NAME}; `source` is named in errors.
 
-    Raises TargetDescriptionError with one sentence.
+    Not `strict`, for a heal: an address whose secret is not there stays as it is. Raises TargetDescriptionError with one sentence.
     """
     try:
-        return TargetDescription.model_validate(filled(yaml.safe_load(text), os.environ))
+        return TargetDescription.model_validate(filled(yaml.safe_load(text), os.environ, strict=strict))
     except yaml.YAMLError as error:
         raise TargetDescriptionError(f"{source} is not YAML: {' '.join(str(error).split())}") from error
     except ValidationError as error:

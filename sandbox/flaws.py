@@ -245,6 +245,7 @@ FLAWS: tuple[Flaw, ...] = (
         expected="FAIL",
         settings={"qdrant_relapse_every": 15},
         experiment="experiments/flaws/qdrant-partition.json",
+        may_follow=_cells("qdrant-partition", "recovery_time"),
     ),
 )
 

@@ -133,22 +133,21 @@ def recovery_of(history: History, fault: FaultHistory, span: Span) -> Recovery:
 
 
 def relapse(window: Window) -> Relapse | None:
-    """What the fault may touch, broken again after its settled stretch for as long as such a stretch lasts; None where all stayed steady.
+    """What the fault may touch, broken again after its settled stretch; None where all stayed steady.
 
-    Fewer ready replicas than at the baseline, in all; or a route that is slow without a second's pause. Failing requests are told by
-    downtime and rates, breakers by a criterion of their own.
+    Fewer ready replicas than at the baseline for as long as a downtime; or a route that fails or is slow, without a second's pause, for as
+    long as a settled stretch. What is shorter is told by downtime and rates, breakers by a criterion of their own.
     """
     recovered, history = window.settled, window.history
     if recovered is None or recovered >= window.end:
         return None
-    things, after = _things_by_kind(window.fault), Span(recovered + HAIR_S, window.end)
+    things, after, limits = _things_by_kind(window.fault), Span(recovered + HAIR_S, window.end), history.limits
     short = replica_violations(history, after, [name for kind, name in things if kind == "workload"])
-    least = history.limits.settled_s
-    broken = short if sum(run.length_s for run in runs(short)) >= least else []
+    broken = [one for one in short if one.span.length_s >= limits.downtime_s]
     for route in sorted(name for kind, name in things if kind == "route"):
-        slow = [one for one in request_violations(history, after, [route]) if one.what == f"{route} slow"]
-        lasting = [run for run in runs(slow) if run.length_s >= least]
-        broken += [one for one in slow if any(run.start <= one.span.start <= run.end for run in lasting)]
+        found = request_violations(history, after, [route])
+        lasting = [run for run in runs(found) if run.length_s >= limits.settled_s]
+        broken += [one for one in found if any(run.start <= one.span.start <= run.end for run in lasting)]
     if not broken:
         return None
     whole = Span(min(one.span.start for one in broken), max(one.span.end for one in broken))

@@ -19,7 +19,7 @@ from orchestrator.load_job import objects
 from orchestrator.load_job.crowd import Crowd, Ways
 from orchestrator.load_job.way_back import LoadWayBack, receipt
 from orchestrator.receipts import Receipts
-from orchestrator.targets.load_jobs import LoadJobs, LoadPod
+from orchestrator.targets.load_jobs import JobRefusedError, LoadJobs, LoadPod
 from probes.clients.kube import Answer, KubeReader
 from probes.clients.unreachable import Unreachable
 from probes.clock import Clock
@@ -54,6 +54,7 @@ class LoadJob:
         self._crowd = Crowd(order.plan, Ways(self._ask, self._look), record, clock)
         self._receipt: Receipt | None = None
         self._making: asyncio.Task[None] | None = None
+        self._refused = False
         self.start_s: Instant = 0.0
         """When the first arrival is due; to be set before `start`."""
 
@@ -107,6 +108,11 @@ class LoadJob:
         self._kube.close()
         if self._receipt is None:
             return None
+        if self._making is None:
+            # Nothing was asked for; the receipt goes from the ledger, whatever its copy on the target says.
+            with contextlib.suppress(OrchestratorError):
+                await self._receipts.close(self._receipt)
+            return None
         failed = await self._healed(self._receipt)
         with contextlib.suppress(HarnessError):
             self._say(str(failed) if failed else f"{self._receipt.target} is gone with its pods")
@@ -117,7 +123,7 @@ class LoadJob:
             way_back = LoadWayBack(receipt, self._site.target, self._clock)
             try:
                 async with asyncio.timeout(HEAL_S):
-                    await way_back.heal(receipt)
+                    await way_back.heal(receipt, may_come=not self._refused)
             finally:
                 await way_back.close()
             await self._receipts.close(receipt)
@@ -131,7 +137,11 @@ class LoadJob:
         """The Job first, for it owns the Secret; its pods wait for that."""
         site = self._site
         name, data = f"{LOAD_NAME}-{secrets.token_hex(4)}", objects.packed(self._order, self._key)
-        made = await self._jobs.create(objects.job(site.load, site.owner, name))
+        try:
+            made = await self._jobs.create(objects.job(site.load, site.owner, name))
+        except JobRefusedError:
+            self._refused = True
+            raise
         await self._jobs.create_secret(objects.secret(name, made, data))
 
     async def _ask(self, pod: str, question: wire.Question) -> Answer:

@@ -39,9 +39,9 @@ class LoadWayBack:
     async def close(self) -> None:
         self._jobs.close()
 
-    async def heal(self, receipt: Receipt) -> None:
-        """Raises HealFailed with the command for a person."""
-        began, trouble, met = self._clock.now(), "", False
+    async def heal(self, receipt: Receipt, *, may_come: bool = True) -> None:
+        """Raises HealFailed with the command for a person. `may_come`: a Job that nobody has seen may still be written."""
+        began, trouble, met = self._clock.now(), "", not may_come
         while self._clock.now() < began + DEADLINE_S:
             try:
                 left = await self._taken_away(receipt.run_id)
@@ -63,5 +63,5 @@ class LoadWayBack:
                 await self._jobs.delete(seen.uid)
             return "it waits for its pods to end"
         # A Job that was deleted without waiting is gone before its pods are.
-        pods = await self._jobs.pods(run_id)
-        return f"pods {', '.join(pod.name for pod in pods)} have not ended" if pods else ""
+        running = [pod.name for pod in await self._jobs.pods(run_id) if not pod.ended]
+        return f"pods {', '.join(running)} have not ended" if running else ""

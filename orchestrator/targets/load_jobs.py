@@ -21,6 +21,10 @@ WRITTEN_WITHIN_S = 4
 """What the API server itself gives to making the Job: no Job comes later than this after its request was sent."""
 
 
+class JobRefusedError(TargetError):
+    """The API server said no: no Job will come of it."""
+
+
 @dataclass(frozen=True, slots=True)
 class SeenJob:
     """The Job that is there. `run` made it ("" where its mark is missing); `going`: it is told to go and waits for its pods."""
@@ -32,12 +36,15 @@ class SeenJob:
 
 @dataclass(frozen=True, slots=True)
 class LoadPod:
-    """A pod of the Job. `over`: it has ended. `trouble`: why it does not run, in the API server's words; empty while nothing is wrong."""
+    """A pod of the Job. `trouble`: why it does not run, in the API server's words; empty while nothing is wrong."""
 
     name: str
     index: int
     over: bool
+    """It has ended, or is told to."""
     trouble: str
+    ended: bool = False
+    """Nothing runs in it any more."""
 
 
 class LoadJobs:
@@ -58,14 +65,17 @@ class LoadJobs:
         self._writer.close()
 
     async def create(self, job: Mapping[str, Any]) -> dict[str, Any]:
-        """The Job as it was made. One that is there already is a TargetError."""
+        """The Job as it was made. Raises JobRefusedError where the API server refuses it, and for one that is there already."""
         status, document = await self._writer.call("POST", f"{self._path}?timeout={WRITTEN_WITHIN_S}s", job)
         if status == 409:
             seen = await self.seen()
-            raise TargetError(f"{self.place} is there already, of run {(seen and seen.run) or 'nobody'}: heal that run, or delete the Job")
-        if status in (403, 404):
+            raise JobRefusedError(
+                f"{self.place} is there already, of run {(seen and seen.run) or 'nobody'}: heal that run, or delete the Job"
+            )
+        if 400 <= status < 500:
             said = f"the API server answered {status} {document.get('message', '')}".rstrip()
-            raise TargetError(f"make {self.place}: {said}; the namespace is load.namespace, and manifests/load has it with the rights")
+            hint = "; the namespace is load.namespace, and manifests/load has it with the rights" if status in (403, 404) else ""
+            raise JobRefusedError(f"make {self.place}: {said}{hint}")
         self._expect(f"make {self.place}", status, document, (201,))
         return document
 
@@ -106,8 +116,8 @@ def _pod(document: Mapping[str, Any]) -> LoadPod | None:
     index = (metadata.get("annotations") or {}).get(INDEX, "")
     if not index.isdecimal():
         return None
-    over = status.get("phase") in ("Succeeded", "Failed") or "deletionTimestamp" in metadata
-    return LoadPod(metadata["name"], int(index), over, _trouble(status))
+    ended = status.get("phase") in ("Succeeded", "Failed")
+    return LoadPod(metadata["name"], int(index), ended or "deletionTimestamp" in metadata, _trouble(status), ended)
 
 
 def _trouble(status: Mapping[str, Any]) -> str:

@@ -54,7 +54,7 @@ def spoilers(history: History, fault: FaultHistory) -> list[str]:
     elif fault.felt - fault.injected > limits.felt_within_s:
         reasons.append(f"its effect was felt only after {fault.felt - fault.injected:.1f} s (limit {limits.felt_within_s:g} s)")
     if fault.lost:
-        reasons.append(f"its effect was no longer felt just before it was taken away: {fault.lost}")
+        reasons.append(f"its effect was not felt any more just before it was taken away: {fault.lost}")
     # A run that was told to end heals early: what failed until then did fail.
     if fault.healed is not None and fault.healed < min(history.end, fault.injected + fault.fault.hold_s - limits.injection_late_s):
         reasons.append(f"it lasted only {fault.healed - fault.injected:.1f} of {fault.fault.hold_s:g} s")

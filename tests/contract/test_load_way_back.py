@@ -29,9 +29,9 @@ def job(run: str, uid: str = "u1", *, going: bool = False) -> Reply:
     return Reply("job", 200, json.dumps({"metadata": metadata}).encode())
 
 
-def pods(*names: str) -> Reply:
+def pods(*names: str, phase: str = "Running") -> Reply:
     annotations = {"batch.kubernetes.io/job-completion-index": "0"}
-    items = [{"metadata": {"name": name, "annotations": annotations}, "status": {"phase": "Running"}} for name in names]
+    items = [{"metadata": {"name": name, "annotations": annotations}, "status": {"phase": phase}} for name in names]
     return Reply("pods", 200, json.dumps({"items": items}).encode())
 
 
@@ -107,6 +107,18 @@ async def test_pods_that_outlive_their_job_are_not_gone(tmp_path: Path, monkeypa
     monkeypatch.setattr(module, "DEADLINE_S", 1.0)
     with pytest.raises(HealFailed, match=r"pods load-0-x have not ended.*delete pod -l .*=20261128-120000-abcd --force"):
         await healed(Api(lambda _asked: ABSENT, lambda _asked: pods("load-0-x")), tmp_path)
+
+
+async def test_pods_of_an_orphaned_job_that_have_ended_are_no_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "LATEST_S", 0.5)
+    await healed(Api(lambda _asked: ABSENT, lambda _asked: pods("load-0-x", phase="Succeeded")), tmp_path)
+
+
+async def test_where_no_job_can_come_nothing_is_waited_for(tmp_path: Path) -> None:
+    async with way_back_of(Api(lambda _asked: ABSENT), tmp_path) as one:
+        began = CLOCK.now()
+        await one.heal(receipt(RUN, "load", 2), may_come=False)
+        assert CLOCK.now() - began < module.LATEST_S / 2
 
 
 async def test_a_job_of_another_run_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

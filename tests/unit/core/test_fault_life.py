@@ -23,7 +23,7 @@ def test_a_held_fault_takes_its_steps_at_their_instants(tmp_path: Path) -> None:
         ("exposure", 39),
         ("inject", 40),
         ("prove", 40),
-        ("prove", 49),
+        ("prove", 46),
         ("heal", 52),
         ("close", 52),
     ]
@@ -157,9 +157,9 @@ def test_a_second_proof_that_an_abort_cut_short_says_nothing(tmp_path: Path) -> 
     async def prove() -> object:
         return await next(looks, hangs)()
 
-    told = live(tmp_path, {"prove": prove}, hold_s=12, abort_at_s=AT_S + 10)
+    told = live(tmp_path, {"prove": prove}, hold_s=12, abort_at_s=AT_S + 8)
     assert "still_felt" not in told.phases
-    assert told.fault.at("heal") == AT_S + 10
+    assert told.fault.at("heal") == AT_S + 8
 
 
 def test_what_was_never_felt_is_not_looked_for_again(tmp_path: Path) -> None:

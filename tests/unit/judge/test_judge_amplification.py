@@ -76,6 +76,18 @@ def test_a_counter_that_was_read_late_is_no_storm() -> None:
     assert "calls saw nothing of discovery-2" in finding.because
 
 
+def test_a_storm_that_was_seen_fails_whatever_else_was_not() -> None:
+    """Qdrant's storm of five times is seen throughout; a counter of another dependency is read late, with more."""
+    gap = obs.GapLine(t=MINUTE_0 + 64.4, from_t=MINUTE_0 + 44.0, probe="calls", subject="discovery-2", reason="refused")
+    run = healthy().with_change(storm(66, 78, factor=5)).with_line(gap)
+    for second in range(64, 80):
+        run = run.with_line(obs.CallsLine(t=MINUTE_0 + second + 0.4, pod="discovery-2", calls={"redis": 9000}))
+
+    finding = amplification(run, "pod_kill")
+
+    assert (finding.verdict, finding.because.partition(":")[0]) == (Verdict.FAIL, "qdrant")
+
+
 def test_counters_that_were_not_read_prove_nothing() -> None:
     assert amplification(healthy().with_silence("calls", 85, 90)).verdict is Verdict.INCONCLUSIVE
 

@@ -150,6 +150,14 @@ def test_a_failure_more_never_shrinks_recovery_or_downtime(run: Synthetic, data:
     for one, other in zip(before.windows, after.windows, strict=True):
         recovered, later = one.recovery.recovered, other.recovery.recovered
         assert later is None or (recovered is not None and later >= recovered - 1e-9), one.name
+    times = {cell.fault: cell.finding for cell in after.cells if cell.criterion == "recovery_time"}
+    for cell in before.cells:
+        later_finding = times.get(cell.fault) if cell.criterion == "recovery_time" else None
+        if cell.finding is None or later_finding is None or Verdict.INCONCLUSIVE in (cell.finding.verdict, later_finding.verdict):
+            continue
+        assert cell.finding.measured is not None
+        assert later_finding.measured is not None
+        assert later_finding.measured >= cell.finding.measured - 1e-6, cell.fault
     for row in before.history.downtimes:
         assert any(
             other.route == row.route and other.span.start <= row.span.start and other.span.end >= row.span.end

@@ -96,6 +96,12 @@ def test_a_load_that_never_counts_again_leaves_it_open() -> None:
     assert recovery(without_a_count(91.0, 401.0, Outcome.GENERATOR), "link_latency").verdict is Verdict.INCONCLUSIVE
 
 
+def test_a_blink_is_no_relapse() -> None:
+    finding = recovery(healthy().with_ready("discovery", (40.05, 1), (44.0, 2), (60.0, 1), (60.9, 2)))
+
+    assert (finding.verdict, "again" in finding.because) == (Verdict.PASS, False)
+
+
 def test_a_relapse_is_told_and_counts_to_its_end() -> None:
     """Ready again at 44 s; one of two from 55 to 70 s: 30 s after the fault all was steady for good."""
     finding = recovery(healthy().with_ready("discovery", (40.05, 1), (44.0, 2), (55.0, 1), (70.0, 2)))
