@@ -6,7 +6,7 @@ export CHAOS_TIME_SCALE := $(or $(TIME_SCALE),$(CHAOS_TIME_SCALE))
 export CHAOS_LOAD_SCALE := $(or $(LOAD_SCALE),$(CHAOS_LOAD_SCALE))
 BIN := .venv/bin
 TESTBED := PYTHONPATH=tests/cluster $(BIN)/python -m testbed
-LONG := tests/e2e/test_mistakes.py tests/e2e/test_outlived.py
+LONG := $(addprefix tests/e2e/test_,mistakes.py outlived.py endings.py) $(addprefix tests/contract/kube/test_kube_,mirror.py nodes.py evicted.py)
 # What runs on a real cluster. The images of the test cluster are made before.
 CLUSTER_TESTS := tests/contract/kube $(addprefix tests/cluster/test_,interposed.py load_job.py manifests.py mirror.py platform.py)
 # Whole runs inside. Two cores do not suffice: the load comes late, and the verdict is INCONCLUSIVE for that (docs/cluster.md).
@@ -23,7 +23,7 @@ run: set-up ## run EXPERIMENT (default: full.json) on a sandbox; FLAW=a,b TIME_S
 test: set-up-test ## set up and pass the tests
 	@$(BIN)/python -m pytest tests/unit tests/contract tests/e2e $(LONG:%=--ignore=%)
 
-test-long: set-up-test ## the tests that would make `make test` longer than ten minutes: mistakes through both commands, runs that outlive theirs
+test-long: set-up-test ## the tests that would make `make test` longer than ten minutes: mistakes through both commands, runs that are ended or killed, lost nodes
 	@$(BIN)/python -m pytest $(LONG)
 
 unit: set-up-test ## the tests that need no server
