@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from orchestrator.errors import OrchestratorError, TargetError
@@ -13,7 +12,7 @@ from orchestrator.faults.permissions import INTERPOSE, LOAD_JOB, Permission, of_
 from orchestrator.guards import beyond, interposable, of_the_cluster, preview
 from orchestrator.interposing.links import InterposedLink, links_of
 from orchestrator.plan import Plan, PlannedFault
-from orchestrator.reach import looks
+from orchestrator.reach import reach
 from orchestrator.targets.access import AccessReviews
 from orchestrator.targets.lease import LeaseClient
 from probes.clients.unreachable import Unreachable
@@ -54,7 +53,9 @@ async def dry_run(plan: Plan, description: TargetDescription, clock: Clock) -> D
         found.faults.append(await _previewed(found, planned, description, clock))
     for link in links_of(plan, description):
         await _look_at_link(found, link, description, clock)
-    await asyncio.gather(*(_reach(found, what, look) for what, look in looks(plan, description, clock)))
+    asked = await reach(plan, description, clock)
+    found.reached += asked.reached
+    found.objections += asked.away
     return found
 
 
@@ -118,11 +119,3 @@ async def _look_at_link(found: DryRun, link: InterposedLink, description: Target
         f"target ports {switch.before.targets} become {switch.through.targets}; "
         f"Service {switch.upstream} and proxies {', '.join(switch.proxies)} are made for the run; way back: all of it, read back"
     )
-
-
-async def _reach(found: DryRun, what: str, look: Awaitable[object]) -> None:
-    try:
-        await look
-        found.reached.append(what)
-    except Unreachable as error:
-        found.objections.append(f"{what} cannot be reached: {error}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 
 from orchestrator.plan import Plan
 from probes.clients.http import HttpClient
@@ -21,7 +23,30 @@ Look = tuple[str, Awaitable[object]]
 """What is asked, in words, and the asking, which raises Unreachable."""
 
 
-def looks(plan: Plan, description: TargetDescription, clock: Clock) -> Iterator[Look]:
+@dataclass(slots=True)
+class Reach:
+    """What answered, and a sentence for each place that did not."""
+
+    reached: list[str] = field(default_factory=list)
+    away: list[str] = field(default_factory=list)
+
+
+async def reach(plan: Plan, description: TargetDescription, clock: Clock) -> Reach:
+    """Ask every place, all at once. Never raises: what is away is what was asked for."""
+    found = Reach()
+    await asyncio.gather(*(_asked(found, what, look) for what, look in _looks(plan, description, clock)))
+    return found
+
+
+async def _asked(found: Reach, what: str, look: Awaitable[object]) -> None:
+    try:
+        await look
+        found.reached.append(what)
+    except Unreachable as error:
+        found.away.append(f"{what} cannot be reached: {error}")
+
+
+def _looks(plan: Plan, description: TargetDescription, clock: Clock) -> Iterator[Look]:
     """The way of the users and of the test devices, every place that a sampler reads, and the databases of the plan's roles."""
     yield "the gateway", _answers(description.gateway_url, "/")
     if description.delivery is not None:

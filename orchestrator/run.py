@@ -26,6 +26,7 @@ from orchestrator.ledger import Ledger
 from orchestrator.ledger_mirror import LedgerMirror, mirror_of
 from orchestrator.load.worker import Live
 from orchestrator.plan import Plan
+from orchestrator.reach import reach
 from orchestrator.receipts import Receipts
 from orchestrator.recorder import Recorder
 from orchestrator.run_directory import RunDirectory
@@ -176,7 +177,9 @@ class Run:
                 return
             self.last_event = f"waiting for a steady platform: {reasons[0]}"
             if self._clock.now() > deadline:
-                raise RefusedError(f"the platform is not steady: {'; '.join(reasons[:4])}")
+                # What is away may be the reason, and its address is what helps.
+                away = (await reach(self._setting.plan, self._setting.description, self._clock)).away
+                raise RefusedError(f"the platform is not steady: {'; '.join([*reasons[:4], *away])}")
 
     async def begin(self) -> float:
         """Minute 0 of the hour. Returns its instant."""
