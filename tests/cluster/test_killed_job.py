@@ -22,6 +22,8 @@ CLEAN_WITHIN_S = 20.0
 """Of the start of the container that heals. One whole heal may take two minutes where a target hangs; here none does."""
 VERY_LIGHTLY = {"CHAOS_LOAD_SCALE": "100"}
 """10 requests/s: nothing is judged here, and the run must come to its faults on two cores."""
+OUR_PROCESSES = r"bin/orchestrator once|-m orchestrator\."
+"""By their command lines; those of a node's own services have the project's name in their path."""
 AWAY_FROM_TOXIPROXY = {
     "podAntiAffinity": {
         "requiredDuringSchedulingIgnoredDuringExecution": [
@@ -72,7 +74,7 @@ def told(job: Job) -> bool:
 
 def test_every_process_of_it_is_killed_from_its_node(platform: Installed, job: Job) -> None:
     pod = job.pods()[-1]
-    machine("enter", pod["spec"]["nodeName"], "pkill", "-9", "-f", "orchestrator|chaostoolkit")
+    machine("enter", pod["spec"]["nodeName"], "pkill", "-9", "-f", OUR_PROCESSES)
     until("its container has started again", lambda: job.state(job.pods()[-1])["restartCount"] > 0)
     took_s = until("the target is clean", lambda: is_clean(platform, job), CLEAN_WITHIN_S)
     until("it has told what became of it", lambda: told(job), TOLD_WITHIN_S)
