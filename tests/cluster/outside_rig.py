@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
-from cluster_rig import KUBECONFIG, ROOT, Document
+from cluster_rig import KUBECONFIG, ROOT, Document, until
 from platform_rig import Installed
 from testbed.layout import API_PORT, CONTROL, netns, node_ip
 
@@ -18,6 +18,7 @@ from sandbox.in_cluster import PORTS
 from sandbox.state import password
 
 OUTSIDE = "api-gateway-outside"
+PLAN_WITHIN_S = 60.0
 LOAD_SCALE = "50"
 """20 requests/s: three nodes, the platform and its load share one machine of two cores here."""
 
@@ -40,6 +41,13 @@ class Outside:
             text=True,
             timeout=within_s,
             check=False,
+        )
+
+    def wait_until_planned(self, target: Path, experiment: str) -> None:
+        """Until the dry run finds nothing against a run: kube-proxy takes a moment to open a node port."""
+        until(
+            "the dry run is content",
+            lambda: self.command(target, "orchestrator", "plan", experiment, within_s=PLAN_WITHIN_S).returncode == 0,
         )
 
     def kubeconfig(self) -> tuple[Path, str]:

@@ -35,7 +35,9 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 def test_a_node_is_lost_in_a_whole_run(platform: Installed, tmp_path: Path, fault: str) -> None:
     outside = Outside(tmp_path)
     target = outside.target(platform, node_port(platform, spared_node(platform)), **{"discovery-node": ROLE})
-    ran = outside.command(target, "orchestrator", "gate", str(ROOT / f"experiments/nodes/{fault}.json"), within_s=RUN_WITHIN_S)
+    experiment = str(ROOT / f"experiments/nodes/{fault}.json")
+    outside.wait_until_planned(target, experiment)
+    ran = outside.command(target, "orchestrator", "gate", experiment, within_s=RUN_WITHIN_S)
     said = ran.stdout[-3000:] + ran.stderr[-3000:]
     print(said.splitlines()[-1])
     report = json.loads((tmp_path / "runs/latest/report.json").read_text(encoding="utf-8"))

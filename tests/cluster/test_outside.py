@@ -33,6 +33,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installed]:
 def test_one_replica_fails(platform: Installed, tmp_path: Path) -> None:
     outside = Outside(tmp_path)
     target = outside.target(platform, node_port(platform))
+    outside.wait_until_planned(target, SMOKE)
     ran = outside.command(target, "orchestrator", "gate", SMOKE, within_s=RUN_WITHIN_S)
     said = ran.stdout[-3000:] + ran.stderr[-3000:]
     print(said.splitlines()[-1])
