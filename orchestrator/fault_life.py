@@ -28,7 +28,6 @@ PROOF_WITHIN_S = 10.0
 PROOF_PERIOD_S = 0.1
 STILL_FELT_LEAD_S = 6.0
 """Before the end of a hold: two canaries of a link may wait in vain (2 s each, and half of that in the client)."""
-UNSEEN = "no look succeeded"
 GRADES = ("acknowledged", "read_back", "felt")
 
 T = TypeVar("T")
@@ -185,7 +184,7 @@ class FaultLife:
 
     async def _prove(self, receipt: Receipt, step: Step, until: float) -> None:
         """Look until the effect is felt or the time for it is over; record the best proof, also when the hold ends first."""
-        best = Proof("acknowledged", UNSEEN)
+        best = Proof("acknowledged", "no look succeeded")
         try:
             while best.grade != "felt" and self.clock.now() < until and not self.aborted.is_set():
                 best = max(best, await self._look(receipt), key=lambda proof: GRADES.index(proof.grade))
